@@ -1,0 +1,220 @@
+"""The contracts on the wire: bytes from a topic become an event, or an `InvalidEvent` with a reason.
+
+One parse per message. Every engine (Flink, Spark, the plain-Python reference) calls `decode_*`
+below, so all three accept and refuse the same bytes. Rules for later versions are in
+`docs/contracts.md`: unknown fields are ignored and counted, unknown versions are refused.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+SCHEMA_VERSION: Final = 1
+MAX_FUTURE_MS: Final = 5 * 60_000
+
+InteractionType = Literal[
+    "view", "click", "add_to_cart", "purchase", "like", "dislike", "rating", "remove", "search"
+]
+
+#: How much one event says about a person's interest in an item (integer, so sums commute).
+WEIGHTS: Final[dict[str, int]] = {
+    "view": 1, "click": 2, "add_to_cart": 5, "purchase": 10,
+    "like": 5, "dislike": -5, "rating": 3, "remove": -3, "search": 0,
+}  # fmt: skip
+
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+ShortText = Annotated[str, StringConstraints(max_length=64)]
+Milliseconds = Annotated[int, Field(ge=0, le=253_402_300_799_000)]
+
+
+class _Message(BaseModel):
+    """What all messages share: strict types, finite numbers, unknown fields kept apart."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow", allow_inf_nan=False)
+    schema_version: Literal[1] = 1
+
+
+M = TypeVar("M", bound=_Message)
+
+
+class Context(BaseModel):
+    """Where an interaction happened."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    device: ShortText | None = None
+    country: ShortText | None = None
+    page: ShortText | None = None
+
+
+class InteractionMessage(_Message):
+    """Topic `user-interactions`: one thing one person (or anonymous session) did."""
+
+    event_id: Identifier
+    user_id: Identifier | None = None
+    session_id: Identifier | None = None
+    item_id: Identifier | None = Field(None, description="Required for every type but search.")
+    type: InteractionType
+    event_time: Milliseconds = Field(description="When it happened: ms since the epoch, UTC.")
+    value: float | None = Field(None, description="The rating given, for type=rating.")
+    quantity: int = Field(1, ge=1, le=1_000_000)
+    price: float | None = Field(None, ge=0, le=1e9, description="Price of one unit, major units.")
+    query: Annotated[str, StringConstraints(max_length=512)] | None = Field(
+        None, description="The text searched for, for type=search."
+    )
+    context: Context = Context()
+
+
+class ItemMessage(_Message):
+    """Topic `item-metadata`: what an item is; a tombstone (null value) deletes it."""
+
+    item_id: Identifier
+    title: Annotated[str, StringConstraints(max_length=512)]
+    description: Annotated[str, StringConstraints(max_length=16_384)] = ""
+    category: list[Identifier] = Field(default=[], max_length=8, description="Path, broad first.")
+    brand: Annotated[str, StringConstraints(max_length=256)] | None = None
+    price: float | None = Field(None, ge=0, le=1e9)
+    tags: list[ShortText] = Field(default=[], max_length=64)
+    available: bool = True
+    created_at: Milliseconds | None = None
+
+
+class ProfileMessage(_Message):
+    """Topic `user-profile-updates`: who a user is; a tombstone is an erasure request."""
+
+    user_id: Identifier
+    segment: ShortText | None = None
+    country: ShortText | None = None
+    age_band: ShortText | None = None
+    language: ShortText | None = None
+    preferred_categories: list[Identifier] = Field(default=[], max_length=64)
+    consent: bool = True
+
+
+MESSAGES: Final[dict[str, type[_Message]]] = {
+    "user-interactions": InteractionMessage,
+    "item-metadata": ItemMessage,
+    "user-profile-updates": ProfileMessage,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """An accepted interaction, flat, in the types every engine shares (money in minor units)."""
+
+    event_id: str
+    actor: str
+    item_id: str
+    type: str
+    event_time: int
+    quantity: int
+    price_minor: int
+    amount_minor: int
+    weight: int
+    value: float | None
+    query: str
+    device: str
+    country: str
+    page: str
+    unknown_fields: int
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidEvent:
+    """A message that is not applied, and why; it goes to the dead-letter topic."""
+
+    reason: str
+
+
+def anonymous(session_id: str) -> str:
+    """The actor of a session without a user."""
+    return f"anon:{session_id}"
+
+
+def decode_interaction(value: bytes | None, append_time: int) -> Interaction | InvalidEvent:
+    """Decodes one message of `user-interactions`; `append_time` is the broker's clock in ms."""
+    message = _parse(InteractionMessage, value)
+    if isinstance(message, InvalidEvent):
+        return message
+    reason = _contradiction(message, append_time)
+    if reason:
+        return InvalidEvent(reason)
+    price_minor = 0 if message.price is None else minor_units(message.price)
+    context = message.context
+    return Interaction(
+        event_id=message.event_id,
+        actor=message.user_id or anonymous(message.session_id or ""),
+        item_id=message.item_id or "",
+        type=message.type,
+        event_time=message.event_time,
+        quantity=message.quantity,
+        price_minor=price_minor,
+        amount_minor=price_minor * message.quantity,
+        weight=WEIGHTS[message.type],
+        value=message.value,
+        query=message.query or "",
+        device=context.device or "",
+        country=context.country or "",
+        page=context.page or "",
+        unknown_fields=len(message.model_extra or {}),
+    )
+
+
+def decode_item(value: bytes) -> ItemMessage | InvalidEvent:
+    """Decodes one message of `item-metadata` that is not a tombstone."""
+    return _parse(ItemMessage, value)
+
+
+def decode_profile(value: bytes) -> ProfileMessage | InvalidEvent:
+    """Decodes one message of `user-profile-updates` that is not a tombstone."""
+    return _parse(ProfileMessage, value)
+
+
+def minor_units(price: float) -> int:
+    """Money as an integer, half up: the one rounding rule, whatever the engine."""
+    return math.floor(price * 100 + 0.5)
+
+
+def json_schema(topic: str) -> dict[str, Any]:
+    """The JSON Schema of a topic's messages, as committed under `docs/schemas/`."""
+    schema = MESSAGES[topic].model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _contradiction(message: InteractionMessage, append_time: int) -> str | None:
+    if message.user_id is None and message.session_id is None:
+        return "actor: neither user_id nor session_id"
+    if message.item_id is None and message.type != "search":
+        return "item_id: missing"
+    if message.type == "search" and not message.query:
+        return "query: missing"
+    if message.type == "rating" and message.value is None:
+        return "value: missing"
+    if message.event_time > append_time + MAX_FUTURE_MS:
+        return "event_time: from the future"
+    return None
+
+
+def _parse(model: type[M], value: bytes | None) -> M | InvalidEvent:
+    if value is None:
+        return InvalidEvent("value: null")
+    try:
+        return model.model_validate_json(value)
+    except ValidationError as error:
+        return InvalidEvent(_reason(error))
+
+
+def _reason(error: ValidationError) -> str:
+    """The first complaint, without the offending value (it may be personal)."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return "json: not valid JSON"
+    field = ".".join(str(part) for part in first["loc"]) or "message"
+    if field == "schema_version":
+        return "schema_version: unknown"
+    return f"{field}: {first['type']}"

@@ -1,0 +1,142 @@
+"""What every store can do. All writes are absolute and idempotent; an older version never wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import orjson
+
+from feature_store.declaration import Entity
+from feature_store.tiles import Level, Tile, TileSet, Version
+
+#: How many of an actor's newest interactions are kept.
+RECENTS_KEPT: Final = 200
+
+
+class StoreUnavailable(Exception):
+    """The store did not answer in time or refused: wait (stream) or degrade (serving)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Recent:
+    """One of an actor's last interactions, ordered by (event time, event id)."""
+
+    event_time: int
+    event_id: str
+    type: str
+    item_id: str
+    quantity: int
+    price_minor: int
+    query: str
+
+    def encode(self) -> str:
+        """A JSON array whose text order, within one event time, is the order of event ids."""
+        return orjson.dumps(
+            [self.event_id, self.event_time, self.type, self.item_id,
+             self.quantity, self.price_minor, self.query]
+        ).decode()  # fmt: skip
+
+    @classmethod
+    def decode(cls, value: str | bytes) -> Recent:
+        """The inverse of `encode`."""
+        event_id, event_time, *rest = orjson.loads(value)
+        return cls(event_time, event_id, *rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The newest message about an item or a user, as its contract's JSON; empty = deleted."""
+
+    kind: Entity
+    key: str
+    version: Version
+    body: str
+
+    @property
+    def deleted(self) -> bool:
+        """A tombstone: the item is gone, or the user asked to be erased."""
+        return not self.body
+
+
+@dataclass(frozen=True, slots=True)
+class TrendingTile:
+    """Capped engagement of one item in one tile: what trending lists are made of."""
+
+    level: Level
+    version: Version
+    item_id: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrendingList:
+    """A published list, whole: segment ("" = everywhere, or a category) -> [(item, score)]."""
+
+    window: str
+    published_at: int
+    segments: Mapping[str, Sequence[tuple[str, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """Everything a request needs to know about one actor, from one round trip."""
+
+    actor: str
+    tiles: TileSet = field(default_factory=TileSet)
+    recents: tuple[Recent, ...] = ()
+    profile: Mapping[str, object] | None = None
+
+    @property
+    def last_event(self) -> Recent | None:
+        """The newest interaction known; `recents` are newest first."""
+        return self.recents[0] if self.recents else None
+
+
+class Store(Protocol):
+    """A place for features. Raises `StoreUnavailable` when the service behind it fails."""
+
+    name: str
+
+    # -- written by the stream, repaired by the batch layer
+    def write_tiles(self, tiles: Iterable[Tile]) -> None:
+        """Upserts tiles; a lower version is refused silently."""
+
+    def write_recents(self, recents: Iterable[tuple[str, Recent]]) -> None:
+        """Adds (actor, interaction) pairs; each actor keeps the newest `RECENTS_KEPT`."""
+
+    def write_records(self, records: Iterable[Record]) -> None:
+        """Upserts item metadata and profiles; erasure also forgets a user's tiles and recents."""
+
+    def write_trending_tiles(self, tiles: Iterable[TrendingTile]) -> None:
+        """Upserts the capped engagement of items, indexed by tile."""
+
+    def publish_trending(self, trending: TrendingList) -> None:
+        """Replaces one window's lists, whole; an older publish time never wins."""
+
+    # -- read by serving
+    def read_user(self, actor: str) -> UserState:
+        """Profile, tiles and recents of an actor (empty for an unknown one)."""
+
+    def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        """Metadata by item id; unknown and deleted items are absent."""
+
+    def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
+        """Tiles by item id, for those that have any."""
+
+    def changed_items(self, since_ms: int) -> list[str]:
+        """Items with a tile or record written since then (store clock): what to refresh."""
+
+    def read_trending(self, window: str) -> TrendingList | None:
+        """The published lists of one window."""
+
+    def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
+        """The capped engagement in the given tiles."""
+
+    # -- read by reconciliation and rebuild
+    def scan_tiles(self) -> Iterator[Tile]:
+        """Every tile kept."""
+
+    def close(self) -> None:
+        """Releases connections."""

@@ -1,0 +1,151 @@
+"""Tiles: partial aggregates on a ladder of levels, and how a window is read from them.
+
+A tile holds what happened to one entity between `start` and `start + level`. It is written with
+its absolute value and a version, and kept in a ring, so nothing grows for ever. The rules are in
+`docs/semantics.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One width of tiles, and how many of the newest a store keeps."""
+
+    code: str
+    ms: int
+    slots: int
+
+    @property
+    def span_ms(self) -> int:
+        """An event older than this when it arrives no longer counts at this level."""
+        return (self.slots - 1) * self.ms
+
+    def start(self, moment: int) -> int:
+        """The start of the tile that holds `moment`."""
+        return moment - moment % self.ms
+
+    def slot(self, start: int) -> str:
+        """The ring field of a tile, e.g. `h07`."""
+        return f"{self.code}{start // self.ms % self.slots:02d}"
+
+
+MINUTE: Final = Level("m", MINUTE_MS, 64)
+HOUR: Final = Level("h", HOUR_MS, 32)
+DAY: Final = Level("d", DAY_MS, 64)
+LEVELS: Final = (MINUTE, HOUR, DAY)
+LEVEL_OF_MS: Final = {level.ms: level for level in LEVELS}
+LEVEL_OF_CODE: Final = {level.code: level for level in LEVELS}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A sliding window, read from one level: [start of the tile at `now - ms`, now]."""
+
+    name: str
+    ms: int
+    level: Level
+
+    def oldest(self, now: int) -> int:
+        """The start of the oldest tile that the window includes whole."""
+        return self.level.start(now - self.ms)
+
+
+MINUTES_5: Final = Window("5m", 5 * MINUTE_MS, MINUTE)
+HOUR_1: Final = Window("1h", HOUR_MS, MINUTE)
+DAY_1: Final = Window("24h", DAY_MS, HOUR)
+DAYS_7: Final = Window("7d", 7 * DAY_MS, DAY)
+DAYS_28: Final = Window("28d", 28 * DAY_MS, DAY)
+WINDOWS: Final = (MINUTES_5, HOUR_1, DAY_1, DAYS_7, DAYS_28)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """What decides which of two writes is newer: compared field by field.
+
+    For a tile: (start, epoch, events applied). For a record: (append time, epoch, offset).
+    """
+
+    moment: int
+    epoch: int
+    sequence: int
+
+    def encode(self) -> str:
+        """Fixed width, so that text order is version order (the stores compare prefixes)."""
+        return f"{self.moment:015d}:{self.epoch:05d}:{self.sequence:012d}:"
+
+    @classmethod
+    def decode(cls, value: str) -> Version:
+        """The version at the front of a stored value."""
+        return cls(int(value[:15]), int(value[16:21]), int(value[22:34]))
+
+
+VERSION_WIDTH: Final = len(Version(0, 0, 0).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile of one entity; `body` is compact JSON: feature name -> non-zero integer."""
+
+    entity: str
+    entity_id: str
+    level: Level
+    version: Version
+    body: str
+
+    @property
+    def start(self) -> int:
+        """First millisecond of the tile."""
+        return self.version.moment
+
+    def encode(self) -> str:
+        """The value as a store keeps it."""
+        return self.version.encode() + self.body
+
+    @classmethod
+    def decode(cls, entity: str, entity_id: str, field: str, value: str) -> Tile:
+        """A tile from its ring field and stored value."""
+        version = Version.decode(value)
+        return cls(entity, entity_id, LEVEL_OF_CODE[field[0]], version, value[VERSION_WIDTH:])
+
+
+def encode_body(values: Mapping[str, int]) -> str:
+    """The one spelling of a tile's values: names in order, zeros left out."""
+    kept = {name: value for name, value in sorted(values.items()) if value}
+    return orjson.dumps(kept).decode()
+
+
+class TileSet:
+    """The tiles of one entity, ready to be read as windows."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, tiles: Iterable[tuple[Level, int, Mapping[str, int]]] = ()) -> None:
+        self._levels: dict[str, list[tuple[int, Mapping[str, int]]]] = {}
+        for level, start, values in tiles:
+            self._levels.setdefault(level.code, []).append((start, values))
+
+    @classmethod
+    def from_ring(cls, fields: Mapping[str, str]) -> TileSet:
+        """From the ring fields of a store: `{"d03": "<version><body>", …}`."""
+        return cls(
+            (LEVEL_OF_CODE[field[0]], int(value[:15]), orjson.loads(value[VERSION_WIDTH:]))
+            for field, value in fields.items()
+        )
+
+    def within(self, feature: str, window: Window, now: int) -> Iterator[int]:
+        """The feature's value in each tile that the window ending at `now` covers."""
+        oldest = window.oldest(now)
+        for start, values in self._levels.get(window.level.code, ()):
+            if oldest <= start <= now and feature in values:
+                yield values[feature]
