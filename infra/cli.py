@@ -1,0 +1,62 @@
+"""The command line of Millrace: `millrace --help` lists what it can do."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from infra.commands import around, local, work
+from infra.commands.stream import stream
+from infra.stack.errors import StackError
+from infra.stack.interrupts import treat_termination_as_interrupt
+
+app = typer.Typer(
+    name="millrace",
+    help="Millrace, real-time recommendations: say a feature once; Flink keeps it fresh, "
+    "Spark keeps it right, the API serves it.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+START = "Start here"
+STACK = "The stack on this machine"
+WORK = "Data and models"
+
+app.command(rich_help_panel=START)(work.demo)
+app.command(rich_help_panel=START)(around.doctor)
+
+app.command(rich_help_panel=STACK)(local.up)
+app.command(rich_help_panel=STACK)(local.down)
+app.command(rich_help_panel=STACK)(local.status)
+app.command(rich_help_panel=STACK)(local.logs)
+app.command(rich_help_panel=STACK)(around.env)
+app.command(rich_help_panel=STACK)(local.supervise)
+
+app.command(rich_help_panel=WORK)(work.replay)
+app.command(rich_help_panel=WORK)(work.simulate)
+app.add_typer(stream, name="stream", rich_help_panel=WORK)
+app.command(rich_help_panel=WORK, context_settings={"ignore_unknown_options": True})(
+    work.nightly
+)
+app.command(rich_help_panel=WORK)(work.serve)
+app.command(rich_help_panel=WORK)(work.compare)
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one sentence and exit code 1."""
+    treat_termination_as_interrupt()
+    try:
+        app()
+    except StackError as failure:
+        Console(stderr=True, soft_wrap=True).print(
+            f"[bold red]millrace:[/] {failure}", highlight=False
+        )
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

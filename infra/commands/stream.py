@@ -1,0 +1,102 @@
+"""Verbs for the Flink jobs of the speed layer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.stack.errors import StackError
+from infra.stack.stack import Stack
+
+stream = typer.Typer(
+    help="Submit, watch, save and cancel the Flink jobs.", no_args_is_help=True
+)
+JobName = Annotated[
+    str, typer.Argument(metavar="JOB", help="The job's name: hot or kept.")
+]
+
+
+class Deployment(StrEnum):
+    """The two deployments of the one job code."""
+
+    HOT = "hot"
+    KEPT = "kept"
+    BOTH = "both"
+
+
+@stream.command()
+def submit(
+    deployment: Annotated[
+        Deployment, typer.Argument(help="Which one.")
+    ] = Deployment.BOTH,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="A savepoint or retained checkpoint to start from."
+        ),
+    ] = None,
+) -> None:
+    """Submit the streaming job into Redis (hot), into Cassandra (kept), or both.
+
+    A job that already runs is left alone. From then on the supervisor keeps it running.
+    """
+    from infra.stack.streaming import deploy
+
+    chosen = ["hot", "kept"] if deployment is Deployment.BOTH else [deployment.value]
+    if start_from is not None and len(chosen) > 1:
+        raise StackError(
+            "--from belongs to one job: say `submit hot` or `submit kept`."
+        )
+    console, stack = Console(), Stack.from_environment()
+    for name in chosen:
+        with console.status(f"submitting {name} (about 10 s)"):
+            identity = deploy(stack, name, start_from)
+        console.print(
+            f"{name} runs: {stack.environment()['MILLRACE_FLINK']}/#/job/{identity}"
+        )
+
+
+@stream.command()
+def status() -> None:
+    """Show the jobs the cluster knows and those that should be running."""
+    import time
+
+    from infra.stack.jobs import jobs, wanted
+
+    stack = Stack.from_environment()
+    expected = wanted(stack)
+    table = Table("job", "state", "since", "wanted", "id", box=None, pad_edge=False)
+    listed = jobs(stack)
+    for job in listed:
+        age = f"{time.time() - job.started:.0f} s"
+        table.add_row(
+            job.name, job.state, age, "yes" if job.name in expected else "", job.id
+        )
+    for name in expected.keys() - {job.name for job in listed}:
+        table.add_row(name, "[red]missing[/]", "", "yes", "")
+    Console().print(table)
+
+
+@stream.command()
+def cancel(job: JobName) -> None:
+    """Cancel a job; its last checkpoint stays on disk."""
+    from infra.stack.jobs import cancel as cancel_job
+
+    with Console().status(f"cancelling {job}"):
+        cancel_job(Stack.from_environment(), job)
+    typer.echo(f"{job} is cancelled.")
+
+
+@stream.command()
+def savepoint(job: JobName) -> None:
+    """Write a savepoint of a running job and print where it is."""
+    from infra.stack.jobs import savepoint as save_job
+
+    with Console(stderr=True).status(f"saving {job}"):
+        where = save_job(Stack.from_environment(), job)
+    typer.echo(where)

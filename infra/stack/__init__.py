@@ -1,0 +1,1 @@
+"""Starts, watches and stops the real services on one machine: Kafka, Redis, Cassandra, Flink."""

@@ -1,0 +1,64 @@
+"""The hot store: one Redis server."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from infra.stack.ports import LOOPBACK
+from infra.stack.prerequisites import redis_server
+from infra.stack.service import Service
+
+
+class Redis(Service):
+    """Redis writes its data when it is stopped on purpose, and only then.
+
+    After a crash it starts empty: an empty store is noticed and filled again, while a snapshot
+    some minutes old would pass for the truth.
+    """
+
+    name: ClassVar[str] = "redis"
+    ports_used: ClassVar[tuple[str, ...]] = ("redis",)
+
+    @property
+    def link(self) -> str:
+        """The URL clients take."""
+        return f"redis://{LOOPBACK}:{self.port}/0"
+
+    def prepare(self) -> None:
+        """Make its directory."""
+        redis_server()
+        self.data.mkdir(parents=True, exist_ok=True)
+
+    def command(self) -> list[str]:
+        """A server without snapshots; its title stays as it was started, marks included."""
+        options = {
+            "bind": LOOPBACK,
+            "port": str(self.port),
+            "dir": str(self.data),
+            "save": "",
+            "appendonly": "no",
+            "shutdown-on-sigterm": "save",
+            "set-proc-title": "no",
+        }
+        arguments = [
+            word for key, value in options.items() for word in (f"--{key}", value)
+        ]
+        return [redis_server(), *arguments]
+
+    def answers(self) -> bool:
+        """PING is answered by PONG (and not by LOADING)."""
+        if not self.listens():
+            return False
+        import redis
+
+        client = redis.Redis(host=LOOPBACK, port=self.port or 0, socket_timeout=1)
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+        finally:
+            client.close()
+
+    def on_ready(self) -> None:
+        """Drop the snapshot once it is loaded, so that no crash can bring it back."""
+        (self.data / "dump.rdb").unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Where messages come from: the replay of a real data set, and a simulator."""
