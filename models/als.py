@@ -1,0 +1,71 @@
+"""Implicit ALS, loaded: item factors, and a user folded in from what is known this second.
+
+A user vector solves the same equations Spark trained with (Hu, Koren, Volinsky 2008, in Spark's
+form): (YtY + sum c y yt + regularisation * n * I) x = sum (1 + c) y, where c = alpha * |r|, n is
+the number of items with r > 0, and items with r < 0 pull towards zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.interactions import Floats, Ints
+from models.topk import top
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How the factors were trained; folding in by any other rule ruins them."""
+
+    rank: int
+    alpha: float
+    regularisation: float
+    iterations: int
+
+
+def rating(strength: Floats) -> Floats:
+    """Spark's rating of an item: log-damped strength, so one habit cannot drown the rest."""
+    damped: Floats = (np.sign(strength) * np.log1p(np.abs(strength))).astype(np.float32)
+    return damped
+
+
+@dataclass(frozen=True)
+class Als:
+    """Item factors of shape (items, rank), zeros where an item was not trained; YtY is cached."""
+
+    rule: Rule
+    factors: Floats
+    gram: npt.NDArray[np.float64]
+
+    @classmethod
+    def build(cls, rule: Rule, factors: Floats) -> Als:
+        """From factors in the order of the bundle's `item_ids`."""
+        wide = factors.astype(np.float64)
+        return cls(rule, factors, wide.T @ wide)
+
+    def fold_in(self, items: Ints, strengths: Floats) -> Floats | None:
+        """A user's vector (rank,) from items and strengths; None for nothing known or liked."""
+        ratings = rating(strengths).astype(np.float64)
+        factors = np.asarray(self.factors[items], dtype=np.float64)
+        known = factors.any(axis=1) & (ratings != 0)
+        factors, ratings = factors[known], ratings[known]
+        liked = ratings > 0
+        if not liked.any():
+            return None
+        confidence = self.rule.alpha * np.abs(ratings)
+        ridge = self.rule.regularisation * np.count_nonzero(liked)
+        left = self.gram + factors.T @ (factors * confidence[:, None])
+        left[np.diag_indices_from(left)] += ridge
+        right = factors.T @ np.where(liked, 1.0 + confidence, 0.0)
+        solved: npt.NDArray[np.float64] = np.linalg.solve(left, right)
+        return solved.astype(np.float32)
+
+    def candidates(self, items: Ints, strengths: Floats, cap: int) -> tuple[Ints, Floats]:
+        """The `cap` best items for a user with this history, and their scores."""
+        user = self.fold_in(items, strengths)
+        if user is None:
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        return top(self.factors @ user, cap)

@@ -1,0 +1,205 @@
+"""One bundle: everything the API loads to answer, immutable, hashed as a whole, free of pickle.
+
+A directory of `manifest.json`, `.npy` arrays (mapped, not copied), JSON, and the ranker's text.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from feature_store.declaration import Declaration
+from feature_store.vectors import ItemColumns, columns
+from models.als import Als, Rule
+from models.manifest import BundleRefused, Manifest, digest, verify
+from models.neighbours import Neighbours
+from models.own import OwnHistory
+from models.ranker import Ranker, RankerRefused
+from models.sources import SOURCES, Sources
+
+__all__ = ["Bundle", "BundleRefused", "Catalogue", "write"]
+
+RANKER = "ranker.txt"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What people call things: titles by item, category paths and brands by code."""
+
+    titles: tuple[str, ...]
+    categories: tuple[tuple[str, ...], ...]
+    brands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle. `ranker` is None when there was too little history to learn one."""
+
+    manifest: Manifest
+    sources: Sources
+    catalogue: Catalogue
+    ranker: Ranker | None
+
+    @property
+    def id(self) -> str:
+        """What every answer made with this bundle carries."""
+        return self.manifest.bundle_id
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """The one list of items: all positions refer to it."""
+        return self.sources.item_ids
+
+    @property
+    def index_of(self) -> Mapping[str, int]:
+        """Item id -> position."""
+        return self.sources.index_of
+
+    @property
+    def columns(self) -> ItemColumns:
+        """Item attributes, with the windows as of the cut: where a server starts from."""
+        return self.sources.columns
+
+    @classmethod
+    def load(cls, path: Path, declaration: Declaration) -> Bundle:
+        """Verifies and maps a bundle; raises `BundleRefused` with the reason."""
+        manifest = Manifest.read(path)
+        _agrees(manifest, declaration)
+        verify(path, manifest.files)
+        try:
+            return _load(path, manifest)
+        except (RankerRefused, ValueError, KeyError, OSError) as error:
+            raise BundleRefused(f"{path}: {error}") from error
+
+
+def write(
+    root: Path,
+    declaration: Declaration,
+    sources: Sources,
+    catalogue: Catalogue,
+    ranker: Ranker | None,
+    rules: Mapping[str, Any],
+    offsets: Mapping[str, Mapping[str, int]],
+) -> Path:
+    """Writes a bundle to `root/<bundle id>`, whole or not at all, and returns its directory."""
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=root) as name:
+        draft = Path(name) / "bundle"
+        draft.mkdir()
+        _write_files(draft, sources, catalogue, ranker)
+        manifest = Manifest(
+            fingerprint=declaration.fingerprint,
+            columns=columns(declaration, SOURCES),
+            sources=SOURCES,
+            items=len(sources.item_ids),
+            cut_ms=sources.cut_ms,
+            rules={
+                **rules,
+                "als": asdict(sources.als.rule),
+                "own_half_life_days": sources.own.half_life_days,
+            },
+            offsets=offsets,
+            files={path.name: digest(path) for path in sorted(draft.iterdir())},
+            created_at=time.time_ns() // 1_000_000,
+        )
+        manifest.write(draft)
+        final = root / manifest.bundle_id
+        if not final.exists():
+            draft.rename(final)
+    return final
+
+
+def _agrees(manifest: Manifest, declaration: Declaration) -> None:
+    if manifest.fingerprint != declaration.fingerprint:
+        raise BundleRefused(
+            f"made for declaration {manifest.fingerprint}, this process runs "
+            f"{declaration.fingerprint}: run the nightly with this MILLRACE_FEATURES"
+        )
+    if manifest.columns != columns(declaration, SOURCES) or manifest.sources != SOURCES:
+        raise BundleRefused("the ranker's columns are not this code's: run the nightly again")
+
+
+def _arrays(sources: Sources) -> dict[str, npt.NDArray[Any]]:
+    return {
+        "windows": sources.columns.windows,
+        "category": sources.columns.category,
+        "brand": sources.columns.brand,
+        "price_minor": sources.columns.price_minor,
+        "als_factors": sources.als.factors,
+        "own_indptr": sources.own.indptr,
+        "own_items": sources.own.items,
+        "own_strengths": sources.own.strengths,
+        "covisitation_items": sources.covisitation.items,
+        "covisitation_weights": sources.covisitation.weights,
+        "content_items": sources.content.items,
+        "content_weights": sources.content.weights,
+        "popularity": sources.popularity,
+    }
+
+
+def _write_files(
+    directory: Path, sources: Sources, catalogue: Catalogue, ranker: Ranker | None
+) -> None:
+    for name, array in _arrays(sources).items():
+        np.save(directory / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+    rows = sorted(sources.own.row_of, key=lambda actor: sources.own.row_of[actor])
+    texts = {"item_ids": sources.item_ids, "actors": rows, "catalogue": asdict(catalogue)}
+    for name, said in texts.items():
+        (directory / f"{name}.json").write_bytes(orjson.dumps(said))
+    if ranker:
+        (directory / RANKER).write_text(ranker.text)
+
+
+def _load(path: Path, manifest: Manifest) -> Bundle:
+    def array(name: str) -> npt.NDArray[Any]:
+        loaded: npt.NDArray[Any] = np.load(path / f"{name}.npy", "r", allow_pickle=False)
+        return loaded
+
+    def text(name: str) -> Any:
+        return orjson.loads((path / f"{name}.json").read_bytes())
+
+    item_ids = tuple(text("item_ids"))
+    said = text("catalogue")
+    sources = Sources(
+        cut_ms=manifest.cut_ms,
+        item_ids=item_ids,
+        index_of={item: position for position, item in enumerate(item_ids)},
+        columns=ItemColumns(
+            array("windows"), array("category"), array("brand"), array("price_minor")
+        ),
+        als=Als.build(Rule(**manifest.rules["als"]), array("als_factors")),
+        own=OwnHistory(
+            manifest.cut_ms,
+            manifest.rules["own_half_life_days"],
+            {actor: row for row, actor in enumerate(text("actors"))},
+            array("own_indptr"),
+            array("own_items"),
+            array("own_strengths"),
+        ),
+        covisitation=Neighbours(array("covisitation_items"), array("covisitation_weights")),
+        content=Neighbours(array("content_items"), array("content_weights")),
+        popularity=array("popularity"),
+    )
+    _same_length(sources)
+    return Bundle(
+        manifest,
+        sources,
+        Catalogue(
+            tuple(said["titles"]), tuple(map(tuple, said["categories"])), tuple(said["brands"])
+        ),
+        Ranker.load(path / RANKER, manifest.columns) if RANKER in manifest.files else None,
+    )
+
+
+def _same_length(sources: Sources) -> None:
+    for name, array in _arrays(sources).items():
+        if not name.startswith("own_") and len(array) != len(sources.item_ids):
+            raise BundleRefused(f"{name} has {len(array)} rows, item_ids {len(sources.item_ids)}")

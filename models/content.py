@@ -1,0 +1,81 @@
+"""Content similarity: items that read alike, for what nobody has bought yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from models.interactions import Floats, Ints
+from models.neighbours import Neighbours, keep_best
+
+_WORD = re.compile(r"[^\W_]+")
+#: Rows compared at once: a block of similarities stays within tens of megabytes.
+BLOCK = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What an item says about itself."""
+
+    title: str
+    category: tuple[str, ...]
+    brand: str
+    tags: tuple[str, ...] = ()
+
+
+def fit(texts: Sequence[Text], groups: Ints, k: int = 20) -> Neighbours:
+    """TF-IDF cosine among items of one group (`groups` (items,): e.g. the broad category code).
+
+    Comparing within groups keeps the work near-linear; words and weights are of the whole
+    catalogue.
+    """
+    vectors = tfidf(texts)
+    items = np.full((len(texts), k), -1, np.int32)
+    weights = np.zeros((len(texts), k), np.float32)
+    order = np.argsort(groups, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        for start in range(0, len(group), BLOCK):
+            rows = group[start : start + BLOCK]
+            items[rows], weights[rows] = _closest(vectors, rows, group, k)
+    return Neighbours(items, weights)
+
+
+def tfidf(texts: Sequence[Text]) -> sparse.csr_matrix:
+    """Rows of unit length, (items, vocabulary), weighted by smoothed inverse frequency."""
+    vocabulary: dict[str, int] = {}
+    columns: list[int] = []
+    indptr = [0]
+    for text in texts:
+        columns.extend({vocabulary.setdefault(t, len(vocabulary)) for t in _terms(text)})
+        indptr.append(len(columns))
+    frequency = np.bincount(columns, minlength=max(len(vocabulary), 1))
+    idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
+    indices = np.asarray(columns, dtype=np.int32)
+    shape = (len(texts), max(len(vocabulary), 1))
+    matrix = sparse.csr_matrix((idf[indices].astype(np.float32), indices, indptr), shape=shape)
+    norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    matrix.data /= np.repeat(np.maximum(norms, 1e-9), np.diff(matrix.indptr)).astype(np.float32)
+    matrix.sort_indices()
+    return matrix
+
+
+def _terms(text: Text) -> Iterator[str]:
+    """Words, and one term for each field that means something as a whole."""
+    yield from _WORD.findall(text.title.lower())
+    yield from (f"tag={tag.lower()}" for tag in text.tags)
+    yield from (f"category={name}" for name in text.category)
+    if text.brand:
+        yield f"brand={text.brand}"
+
+
+def _closest(vectors: sparse.csr_matrix, rows: Ints, group: Ints, k: int) -> tuple[Ints, Floats]:
+    """The k nearest of `rows` among `group`, as positions in the catalogue."""
+    similarity = (vectors[rows] @ vectors[group].T).tocsr()
+    left = rows[np.repeat(np.arange(len(rows)), np.diff(similarity.indptr))]
+    similarity.data[left == group[similarity.indices]] = 0
+    near, weights = keep_best(similarity, k)
+    return np.where(near >= 0, group[near], -1).astype(np.int32), weights

@@ -1,0 +1,87 @@
+"""The manifest of a bundle: what is in the directory, made from what, and one hash over it all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+NAME: Final = "manifest.json"
+FORMAT: Final = 1
+
+
+class BundleRefused(Exception):
+    """A bundle that must not be served; the message says why. The old bundle keeps serving."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says about itself.
+
+    `files` is file name -> sha256; `columns` the ranker's columns in order; `rules` how the
+    sources were fitted; `cut_ms` is exclusive: no event at or after it was used; `offsets` is
+    topic -> partition -> next offset landed when it was made.
+    """
+
+    fingerprint: str
+    columns: tuple[str, ...]
+    sources: tuple[str, ...]
+    items: int
+    cut_ms: int
+    rules: Mapping[str, Any]
+    offsets: Mapping[str, Mapping[str, int]]
+    files: Mapping[str, str]
+    created_at: int
+    format: int = FORMAT
+
+    @property
+    def bundle_id(self) -> str:
+        """16 hex digits over everything but the time of making: the same content, the same id."""
+        said = {key: value for key, value in asdict(self).items() if key != "created_at"}
+        return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+    def write(self, directory: Path) -> None:
+        """Writes `manifest.json`."""
+        said = {"bundle_id": self.bundle_id, **asdict(self)}
+        text = orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+        (directory / NAME).write_bytes(text)
+
+    @classmethod
+    def read(cls, directory: Path) -> Manifest:
+        """Reads and checks `manifest.json` against its own id; raises `BundleRefused`."""
+        try:
+            said = orjson.loads((directory / NAME).read_bytes())
+            bundle_id = said.pop("bundle_id")
+            said.update(columns=tuple(said["columns"]), sources=tuple(said["sources"]))
+            manifest = cls(**said)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleRefused(f"{directory / NAME} cannot be read: {error!r}") from error
+        if manifest.format != FORMAT:
+            raise BundleRefused(f"bundle format {manifest.format}, this code reads {FORMAT}")
+        if manifest.bundle_id != bundle_id:
+            raise BundleRefused(f"{directory}: the manifest does not match its id {bundle_id}")
+        return manifest
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(directory: Path, files: Mapping[str, str]) -> None:
+    """Raises `BundleRefused` unless every file is there with its hash."""
+    for name, expected in files.items():
+        path = directory / name
+        if Path(name).name != name or not path.is_file():
+            raise BundleRefused(f"{name} is missing from {directory}")
+        if digest(path) != expected:
+            raise BundleRefused(f"{name} in {directory} is not the file that was published")

@@ -1,0 +1,65 @@
+"""Item-to-item lists: the neighbours of every item, and candidates from a person's history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from models.interactions import Floats, Ints
+from models.topk import top_of
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """`items` (items, k) int32 with -1 for none; `weights` (items, k) float32, best first."""
+
+    items: Ints
+    weights: Floats
+
+    def candidates(
+        self, items: Ints, strengths: Floats, seeds: int, cap: int
+    ) -> tuple[Ints, Floats]:
+        """The `cap` items closest to the `seeds` strongest of a history; a seed never offers itself.
+
+        A score is the sum over seeds of strength times weight.
+        """
+        items, strengths = top_of(items, strengths, seeds)
+        near = np.asarray(self.items[items]).ravel()
+        offered = np.asarray(self.weights[items] * strengths[:, None]).ravel()
+        kept = near >= 0
+        unique, inverse = np.unique(near[kept], return_inverse=True)
+        totals = np.bincount(inverse, offered[kept], len(unique)).astype(np.float32)
+        return top_of(unique.astype(np.int32), totals, cap)
+
+    def of(self, item: int) -> tuple[Ints, Floats]:
+        """One item's neighbours, best first."""
+        kept = self.items[item] >= 0
+        return self.items[item][kept], self.weights[item][kept]
+
+
+def keep_best(similarity: sparse.csr_matrix, k: int) -> tuple[Ints, Floats]:
+    """The `k` largest positive entries of every row, best first; ties by position."""
+    rows = np.repeat(np.arange(similarity.shape[0]), np.diff(similarity.indptr))
+    columns, values = similarity.indices, similarity.data
+    kept = values > 0
+    rows, columns, values = rows[kept], columns[kept], values[kept]
+    order = np.lexsort((columns, -values, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    place = _place_in_row(rows)
+    best = place < k
+    items = np.full((similarity.shape[0], k), -1, np.int32)
+    weights = np.zeros((similarity.shape[0], k), np.float32)
+    items[rows[best], place[best]] = columns[best]
+    weights[rows[best], place[best]] = values[best]
+    return items, weights
+
+
+def _place_in_row(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """0, 1, 2 … within each run of equal row numbers."""
+    starts = np.ones(len(rows), dtype=bool)
+    starts[1:] = rows[1:] != rows[:-1]
+    first = np.flatnonzero(starts)
+    return np.arange(len(rows)) - np.repeat(first, np.diff(np.append(first, len(rows))))

@@ -1,0 +1,96 @@
+"""Candidates: a few hundred items worth ranking, each tagged with the sources that offered it.
+
+One function for training and for serving, with the same caps: a ranker must learn from the
+candidates it will meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from feature_store.stores.base import UserState
+from models.interactions import Floats, Ints
+from models.sources import SOURCES, Sources
+from models.topk import top_of
+
+#: How many candidates each source may offer.
+CAPS: Final[Mapping[str, int]] = MappingProxyType(
+    {"als": 80, "own": 150, "covisitation": 60, "content": 20, "trending": 30, "popular": 50}
+)
+#: How many of a person's strongest items ask their neighbours.
+SEEDS: Final = 40
+#: The published list that is read as the trending source, and its rebuilding in training.
+TRENDING_WINDOW: Final = "24h"
+
+Offer = tuple[Ints, Floats]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """`positions` (n,) in `item_ids`, ascending; `scores` (n, sources), NaN where not offered."""
+
+    positions: Ints
+    scores: Floats
+    sources: tuple[str, ...] = SOURCES
+
+    def offered_by(self, row: int) -> tuple[str, ...]:
+        """The sources that offered one candidate."""
+        offered = ~np.isnan(self.scores[row])
+        return tuple(name for name, there in zip(self.sources, offered, strict=True) if there)
+
+    def blended(self) -> Floats:
+        """A score without a ranker, (n,): reciprocal-rank fusion, own history counting double."""
+        total = np.zeros(len(self.positions), np.float32)
+        for column, name in enumerate(self.sources):
+            scores = self.scores[:, column]
+            rank = np.argsort(np.argsort(-scores, kind="stable"), kind="stable")
+            share = (2.0 if name == "own" else 1.0) / (10.0 + rank)
+            total += np.where(np.isnan(scores), 0.0, share).astype(np.float32)
+        return total
+
+
+def retrieve(
+    sources: Sources,
+    user: UserState,
+    now: int,
+    trending: Sequence[tuple[str, float]] = (),
+    caps: Mapping[str, int] = CAPS,
+) -> Candidates:
+    """The union of what every source offers `user` as of `now` (ms).
+
+    `trending` is a published list, best first; its score is 1/rank, because the counts behind
+    two lists of different days do not compare.
+    """
+    items, strengths = sources.own.of(user.actor, user.recents, sources.index_of, now)
+    popular, popularity = sources.popular
+    return _union(
+        {
+            "als": sources.als.candidates(items, strengths, caps["als"]),
+            "own": top_of(items, strengths, caps["own"]),
+            "covisitation": sources.covisitation.candidates(
+                items, strengths, SEEDS, caps["covisitation"]
+            ),
+            "content": sources.content.candidates(items, strengths, SEEDS, caps["content"]),
+            "trending": _trending(trending, sources.index_of, caps["trending"]),
+            "popular": (popular[: caps["popular"]], popularity[: caps["popular"]]),
+        }
+    )
+
+
+def _trending(listed: Sequence[tuple[str, float]], index_of: Mapping[str, int], cap: int) -> Offer:
+    known = [index_of[item] for item, _ in listed[: 2 * cap] if item in index_of][:cap]
+    return np.asarray(known, np.int32), 1 / np.arange(1, len(known) + 1, dtype=np.float32)
+
+
+def _union(offers: Mapping[str, Offer]) -> Candidates:
+    positions = np.unique(np.concatenate([offers[name][0] for name in SOURCES]))
+    scores = np.full((len(positions), len(SOURCES)), np.nan, np.float32)
+    for column, name in enumerate(SOURCES):
+        offered, values = offers[name]
+        scores[np.searchsorted(positions, offered), column] = values
+    return Candidates(positions.astype(np.int32), scores)

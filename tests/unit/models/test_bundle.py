@@ -1,0 +1,96 @@
+"""A bundle is one hash: anything that does not fit is refused, with the reason."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from feature_store.declaration import Declaration
+from models.bundle import Bundle, BundleRefused, write
+from models.manifest import Manifest, digest
+from models.retrieval import retrieve
+from tests.unit.models.builders import DECLARATION, NOW, catalogue, log, recent, sources, user
+
+HISTORY = log(
+    ("ann", "milk", "purchase", 1.0),
+    ("ann", "bread", "purchase", 1.0),
+    ("bob", "milk", "purchase", 2.0),
+    ("bob", "jam", "view", 2.0),
+)
+
+
+def published(root: Path) -> Path:
+    return write(root, DECLARATION, sources(HISTORY), catalogue(), None, {}, {"t": {"0": 7}})
+
+
+def test_a_written_bundle_loads_and_answers_as_the_fitted_sources_do(tmp_path: Path) -> None:
+    bundle = Bundle.load(published(tmp_path), DECLARATION)
+    ann = user("ann", recent("tea", "view"))
+    loaded, fitted = (retrieve(s, ann, NOW) for s in (bundle.sources, sources(HISTORY)))
+    np.testing.assert_array_equal(loaded.positions, fitted.positions)
+    np.testing.assert_array_equal(loaded.scores, fitted.scores)
+    assert bundle.catalogue == catalogue()
+    assert bundle.manifest.offsets == {"t": {"0": 7}}
+
+
+def test_the_same_content_has_the_same_id_whenever_it_is_written(tmp_path: Path) -> None:
+    assert published(tmp_path / "a").name == published(tmp_path / "b").name
+
+
+def test_one_changed_byte_is_refused(tmp_path: Path) -> None:
+    path = published(tmp_path)
+    array = path / "popularity.npy"
+    array.write_bytes(array.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(BundleRefused, match=r"popularity\.npy"):
+        Bundle.load(path, DECLARATION)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    path = published(tmp_path)
+    (path / "item_ids.json").unlink()
+    with pytest.raises(BundleRefused, match=r"item_ids\.json is missing"):
+        Bundle.load(path, DECLARATION)
+
+
+def test_an_edited_manifest_is_refused(tmp_path: Path) -> None:
+    path = published(tmp_path)
+    said = orjson.loads((path / "manifest.json").read_bytes())
+    said["cut_ms"] += 1
+    (path / "manifest.json").write_bytes(orjson.dumps(said))
+    with pytest.raises(BundleRefused, match="does not match its id"):
+        Bundle.load(path, DECLARATION)
+
+
+def test_a_bundle_for_another_declaration_is_refused(tmp_path: Path) -> None:
+    other = Declaration(DECLARATION.features[1:])
+    with pytest.raises(BundleRefused, match="MILLRACE_FEATURES"):
+        Bundle.load(published(tmp_path), other)
+
+
+def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleRefused, match="cannot be read"):
+        Bundle.load(tmp_path, DECLARATION)
+
+
+def test_arrays_that_hold_objects_are_never_unpickled(tmp_path: Path) -> None:
+    path = published(tmp_path)
+    evil = tmp_path / "evil"
+    shutil.copytree(path, evil)
+    np.save(evil / "popularity.npy", np.asarray([{"a": 1}], dtype=object), allow_pickle=True)
+    said = orjson.loads((evil / "manifest.json").read_bytes())
+    said.pop("bundle_id")
+    said["files"]["popularity.npy"] = digest(evil / "popularity.npy")
+    Manifest(**said | {k: tuple(said[k]) for k in ("columns", "sources")}).write(evil)
+    with pytest.raises(BundleRefused, match="pickle|object"):
+        Bundle.load(evil, DECLARATION)
+
+
+def test_a_bundle_of_an_empty_log_still_loads_and_offers_nothing(tmp_path: Path) -> None:
+    empty = HISTORY.before(0)
+    path = write(tmp_path, DECLARATION, sources(empty), catalogue(), None, {}, {})
+    bundle = Bundle.load(path, DECLARATION)
+    assert len(retrieve(bundle.sources, user("new"), NOW).positions) == 0
