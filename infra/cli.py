@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from infra.commands import around, local, work
+from infra.commands.forward import forward
 from infra.commands.stream import stream
 from infra.stack.errors import StackError
 from infra.stack.interrupts import treat_termination_as_interrupt
@@ -26,7 +27,13 @@ START = "Start here"
 STACK = "The stack on this machine"
 WORK = "Data and models"
 
-app.command(rich_help_panel=START)(work.demo)
+forward(
+    app,
+    "demo",
+    "infra.demo:run",
+    "Watch real purchases flow through everything until a click changes an answer.",
+    START,
+)
 app.command(rich_help_panel=START)(around.doctor)
 
 app.command(rich_help_panel=STACK)(local.up)
@@ -36,14 +43,30 @@ app.command(rich_help_panel=STACK)(local.logs)
 app.command(rich_help_panel=STACK)(around.env)
 app.command(rich_help_panel=STACK)(local.supervise)
 
-app.command(rich_help_panel=WORK)(work.replay)
-app.command(rich_help_panel=WORK)(work.simulate)
-app.add_typer(stream, name="stream", rich_help_panel=WORK)
-app.command(rich_help_panel=WORK, context_settings={"ignore_unknown_options": True})(
-    work.nightly
+forward(
+    app,
+    "replay",
+    "infra.commands.traffic:replay_command",
+    "Replay real purchases, products and households into the topics.",
+    WORK,
 )
+forward(
+    app,
+    "simulate",
+    "infra.commands.traffic:simulate_command",
+    "Simulate people who search, view, click and buy.",
+    WORK,
+)
+app.add_typer(stream, name="stream", rich_help_panel=WORK)
+app.command(rich_help_panel=WORK, context_settings={"ignore_unknown_options": True})(work.nightly)
 app.command(rich_help_panel=WORK)(work.serve)
-app.command(rich_help_panel=WORK)(work.compare)
+forward(
+    app,
+    "compare",
+    "infra.compare:run",
+    "Compare every streamed tile with the batch recount, at one cut.",
+    WORK,
+)
 
 
 def main() -> None:

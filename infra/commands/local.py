@@ -49,15 +49,9 @@ def status() -> None:
 
 
 def logs(
-    service: Annotated[
-        str, typer.Argument(help="Its name, as `millrace status` shows it.")
-    ],
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on as lines arrive.")
-    ] = False,
-    lines: Annotated[
-        int, typer.Option("--lines", "-n", help="How many of the last lines.")
-    ] = 100,
+    service: Annotated[str, typer.Argument(help="Its name, as `millrace status` shows it.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines arrive.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 100,
 ) -> None:
     """Print a service's log."""
     log = Stack.from_environment().service(service).log
@@ -84,9 +78,7 @@ def show_status(console: Console, stack: Stack) -> bool:
         State.BUSY: "yellow",
         State.DEAD: "red",
     }
-    table = Table(
-        "service", "state", "port", "RSS MiB", "link", box=None, pad_edge=False
-    )
+    table = Table("service", "state", "port", "RSS MiB", "link", box=None, pad_edge=False)
     for column in (2, 3):
         table.columns[column].justify = "right"
     reports = stack.status()
@@ -95,8 +87,6 @@ def show_status(console: Console, stack: Stack) -> bool:
         port = str(report.port or "")
         state = f"[{colour}]{report.state}[/]"
         table.add_row(report.name, state, port, str(report.resident_mib), report.link)
-    table.add_row(
-        "", "", "", str(sum(report.resident_mib for report in reports)), "all together"
-    )
+    table.add_row("", "", "", str(sum(report.resident_mib for report in reports)), "all together")
     console.print(table)
     return all(report.state in (State.READY, State.STOPPED) for report in reports)

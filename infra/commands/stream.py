@@ -13,12 +13,8 @@ from rich.table import Table
 from infra.stack.errors import StackError
 from infra.stack.stack import Stack
 
-stream = typer.Typer(
-    help="Submit, watch, save and cancel the Flink jobs.", no_args_is_help=True
-)
-JobName = Annotated[
-    str, typer.Argument(metavar="JOB", help="The job's name: hot or kept.")
-]
+stream = typer.Typer(help="Submit, watch, save and cancel the Flink jobs.", no_args_is_help=True)
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="The job's name: hot or kept.")]
 
 
 class Deployment(StrEnum):
@@ -31,14 +27,10 @@ class Deployment(StrEnum):
 
 @stream.command()
 def submit(
-    deployment: Annotated[
-        Deployment, typer.Argument(help="Which one.")
-    ] = Deployment.BOTH,
+    deployment: Annotated[Deployment, typer.Argument(help="Which one.")] = Deployment.BOTH,
     start_from: Annotated[
         Path | None,
-        typer.Option(
-            "--from", help="A savepoint or retained checkpoint to start from."
-        ),
+        typer.Option("--from", help="A savepoint or retained checkpoint to start from."),
     ] = None,
 ) -> None:
     """Submit the streaming job into Redis (hot), into Cassandra (kept), or both.
@@ -49,16 +41,12 @@ def submit(
 
     chosen = ["hot", "kept"] if deployment is Deployment.BOTH else [deployment.value]
     if start_from is not None and len(chosen) > 1:
-        raise StackError(
-            "--from belongs to one job: say `submit hot` or `submit kept`."
-        )
+        raise StackError("--from belongs to one job: say `submit hot` or `submit kept`.")
     console, stack = Console(), Stack.from_environment()
     for name in chosen:
         with console.status(f"submitting {name} (about 10 s)"):
             identity = deploy(stack, name, start_from)
-        console.print(
-            f"{name} runs: {stack.environment()['MILLRACE_FLINK']}/#/job/{identity}"
-        )
+        console.print(f"{name} runs: {stack.environment()['MILLRACE_FLINK']}/#/job/{identity}")
 
 
 @stream.command()
@@ -74,9 +62,7 @@ def status() -> None:
     listed = jobs(stack)
     for job in listed:
         age = f"{time.time() - job.started:.0f} s"
-        table.add_row(
-            job.name, job.state, age, "yes" if job.name in expected else "", job.id
-        )
+        table.add_row(job.name, job.state, age, "yes" if job.name in expected else "", job.id)
     for name in expected.keys() - {job.name for job in listed}:
         table.add_row(name, "[red]missing[/]", "", "yes", "")
     Console().print(table)

@@ -106,9 +106,7 @@ class Cassandra(Service):
         logging.getLogger("cassandra").setLevel(logging.CRITICAL)
         cluster = Cluster([LOOPBACK], port=self.port or 0, connect_timeout=1.5)
         try:
-            return bool(
-                cluster.connect().execute("SELECT key FROM system.local", timeout=1.5)
-            )
+            return bool(cluster.connect().execute("SELECT key FROM system.local", timeout=1.5))
         except (NoHostAvailable, OSError):
             return False
         finally:

@@ -57,9 +57,7 @@ def distribution() -> Path:
     """Where the pip package keeps Flink; raises `StackError` when it is not installed."""
     spec = find_spec("pyflink")
     if spec is None or not spec.submodule_search_locations:
-        raise StackError(
-            "Flink is not installed in this environment: type `make setup`."
-        )
+        raise StackError("Flink is not installed in this environment: type `make setup`.")
     return Path(spec.submodule_search_locations[0])
 
 
@@ -82,9 +80,7 @@ def classpath(home: Home) -> str:
     Jars that travel with a job (`pipeline.jars`) would be loaded anew at each restart of it, and
     setting that option by hand drops the Python bridge that Flink adds on its own.
     """
-    return ":".join(
-        str(path) for path in sorted((home.conf("flink") / "lib").glob("*.jar"))
-    )
+    return ":".join(str(path) for path in sorted((home.conf("flink") / "lib").glob("*.jar")))
 
 
 def java_options() -> list[str]:
@@ -157,9 +153,7 @@ class JobManager(_Flink):
 
     name: ClassVar[str] = "flink-jobmanager"
     ports_used: ClassVar[tuple[str, ...]] = ("flink", "flink_rpc")
-    main_class = (
-        "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
-    )
+    main_class = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     heap = ("-Xms256m", "-Xmx448m", "-XX:+UseSerialGC")
 
     @property

@@ -24,9 +24,7 @@ def get_status(url: str, timeout_s: float) -> int | None:
         return None
 
 
-def call_json(
-    url: str, method: str = "GET", body: object = None, timeout_s: float = 5
-) -> Any:
+def call_json(url: str, method: str = "GET", body: object = None, timeout_s: float = 5) -> Any:
     """The decoded JSON answer; raises `StackError` when there is none."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(
@@ -37,10 +35,6 @@ def call_json(
             return json.loads(answer.read() or b"{}")
     except urllib.error.HTTPError as refusal:
         reason = refusal.read().decode(errors="replace")[:300]
-        raise StackError(
-            f"{method} {url} was refused ({refusal.code}): {reason}"
-        ) from None
+        raise StackError(f"{method} {url} was refused ({refusal.code}): {reason}") from None
     except OSError as failure:
-        raise StackError(
-            f"{url} does not answer ({failure}): see `millrace status`."
-        ) from None
+        raise StackError(f"{url} does not answer ({failure}): see `millrace status`.") from None

@@ -24,9 +24,7 @@ def jars(profile: str) -> list[Path]:
     """The jars of one service; raises `StackError` when they were not fetched."""
     found = sorted((jars_directory() / profile).glob("*.jar"))
     if not found:
-        raise StackError(
-            f"The jars of {profile} are missing: type `make setup` to fetch them."
-        )
+        raise StackError(f"The jars of {profile} are missing: type `make setup` to fetch them.")
     return found
 
 
@@ -72,9 +70,7 @@ def main() -> None:
             begun = time.monotonic()
             if not is_fetched(profile):
                 fetch(profile)
-                print(
-                    f"  jars of {profile}: {time.monotonic() - begun:.0f} s", flush=True
-                )
+                print(f"  jars of {profile}: {time.monotonic() - begun:.0f} s", flush=True)
     except StackError as failure:
         sys.exit(str(failure))
 

@@ -57,10 +57,7 @@ class Job:
 def jobs(stack: Stack) -> list[Job]:
     """All jobs the cluster remembers, the newest first; raises `StackError` when it is down."""
     listed = call_json(f"{_url(stack)}/jobs/overview")["jobs"]
-    found = [
-        Job(job["jid"], job["name"], job["state"], job["start-time"] / 1e3)
-        for job in listed
-    ]
+    found = [Job(job["jid"], job["name"], job["state"], job["start-time"] / 1e3) for job in listed]
     return sorted(found, key=lambda job: job.started, reverse=True)
 
 
@@ -73,9 +70,7 @@ def require_live(stack: Stack, name: str) -> Job:
     """The running job called `name`; raises `StackError` when there is none."""
     job = latest(stack, name)
     if job is None or not job.live:
-        raise StackError(
-            f"No job called {name} is running: see `millrace stream status`."
-        )
+        raise StackError(f"No job called {name} is running: see `millrace stream status`.")
     return job
 
 
@@ -140,9 +135,7 @@ def savepoint(stack: Stack, name: str, timeout_s: float = 300) -> Path:
         if answer["status"]["id"] == "COMPLETED":
             return _saved(name, answer["operation"])
         time.sleep(0.3)
-    raise StackError(
-        f"The savepoint of {name} did not end within {timeout_s:.0f} s: try again."
-    )
+    raise StackError(f"The savepoint of {name} did not end within {timeout_s:.0f} s: try again.")
 
 
 def newest_checkpoint(stack: Stack, job: Wanted) -> Path | None:
@@ -199,16 +192,12 @@ def _wait_until_ended(stack: Stack, job: Job, timeout_s: float) -> None:
         if not replace(job, state=state).live:
             return
         time.sleep(0.2)
-    raise StackError(
-        f"{job.name} did not end within {timeout_s:.0f} s: see {_url(stack)}."
-    )
+    raise StackError(f"{job.name} did not end within {timeout_s:.0f} s: see {_url(stack)}.")
 
 
 def _saved(name: str, operation: dict[str, object]) -> Path:
     if "location" not in operation:
-        raise StackError(
-            f"The savepoint of {name} failed: see `millrace logs flink-jobmanager`."
-        )
+        raise StackError(f"The savepoint of {name} failed: see `millrace logs flink-jobmanager`.")
     return Path(str(operation["location"]).removeprefix("file:"))
 
 

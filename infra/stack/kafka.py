@@ -71,10 +71,10 @@ class Kafka(Service):
     def on_ready(self) -> None:
         """Create the topics that are missing."""
         from feature_store.settings import Settings
-        from infra.stack.provision import create_topics
+        from infra.stack.topics import ensure_topics
 
         namespace = self.environment["MILLRACE_NAMESPACE"]
-        create_topics(Settings(kafka=self.link, namespace=namespace))
+        ensure_topics(Settings(kafka=self.link, namespace=namespace))
 
     def _format(self) -> None:
         identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -99,9 +99,7 @@ class Kafka(Service):
         )
         if done.returncode != 0:
             why = telling_line(done.stdout + done.stderr)
-            raise StackError(
-                f"Kafka could not format {self.data}: {why} Remove it and retry."
-            )
+            raise StackError(f"Kafka could not format {self.data}: {why} Remove it and retry.")
 
     def _java(self, *options: str) -> list[str]:
         classpath = ":".join(str(path) for path in jars("kafka"))

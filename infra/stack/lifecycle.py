@@ -74,9 +74,7 @@ def start(service: Service, only_if_wanted: bool = False) -> bool:
     return True
 
 
-def wait_until_ready(
-    service: Service, given_up: Callable[[], bool] = lambda: False
-) -> None:
+def wait_until_ready(service: Service, given_up: Callable[[], bool] = lambda: False) -> None:
     """Return when the service answers; raises `StackError` when it dies or takes too long."""
     deadline = time.monotonic() + service.start_patience_s
     while not given_up():

@@ -64,6 +64,5 @@ class MLflow(Service):
         """The server is healthy and its database answers."""
         query = "/api/2.0/mlflow/experiments/get?experiment_id=0"
         return self.listens() and all(
-            get_status(self.link + path, timeout_s=5) == 200
-            for path in ("/health", query)
+            get_status(self.link + path, timeout_s=5) == 200 for path in ("/health", query)
         )

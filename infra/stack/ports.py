@@ -48,7 +48,7 @@ def holder(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN
-            if listens and connection.laddr.port == port and connection.pid:
+            if listens and connection.laddr[1:2] == (port,) and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         pass
@@ -82,16 +82,10 @@ def load_ports(file: Path, free: Callable[[int], bool] = is_free) -> dict[str, i
 
 
 def _overrides(names: Iterable[str]) -> dict[str, int]:
-    chosen = {
-        name: os.environ[variable(name)]
-        for name in names
-        if os.environ.get(variable(name))
-    }
+    chosen = {name: os.environ[variable(name)] for name in names if os.environ.get(variable(name))}
     for name, port in chosen.items():
         if not (port.isdecimal() and 0 < int(port) < 65_536):
-            raise StackError(
-                f"{variable(name)}={port} is not a port: give a number below 65536."
-            )
+            raise StackError(f"{variable(name)}={port} is not a port: give a number below 65536.")
     return {name: int(port) for name, port in chosen.items()}
 
 
@@ -101,6 +95,4 @@ def _pick(preferred: int, taken: Iterable[int], free: Callable[[int], bool]) -> 
     for port in candidates:
         if port not in used and free(port):
             return port
-    raise StackError(
-        "No free port was found on 127.0.0.1: stop what listens there, then retry."
-    )
+    raise StackError("No free port was found on 127.0.0.1: stop what listens there, then retry.")

@@ -53,8 +53,8 @@ def maven() -> str:
     return _program("mvn", "maven")
 
 
-def require_room(directory: Path) -> None:
-    """Raise `StackError` when the disk under `directory` is nearly full."""
+def require_room(directory: Path) -> str:
+    """How much the disk under `directory` has free; raises `StackError` when it is nearly full."""
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if free < LEAST_FREE_BYTES:
@@ -62,6 +62,7 @@ def require_room(directory: Path) -> None:
             f"Only {free / 2**30:.1f} GiB are free under {existing} and the stack needs 2: "
             "make room, or put it elsewhere with MILLRACE_HOME=<directory>."
         )
+    return f"{free / 2**30:.0f} GiB free"
 
 
 def install_command(package: str) -> str:
@@ -87,7 +88,7 @@ def findings(home: Path) -> Iterator[Finding]:
     yield ask(f"Java {JAVA_VERSION}", java_home)
     yield ask("Maven", maven)
     yield ask("Redis", redis_server)
-    yield ask("2 GiB of disk", lambda: require_room(home) or home)
+    yield ask("2 GiB of disk", lambda: require_room(home))
 
 
 def _program(name: str, package: str) -> str:

@@ -20,9 +20,7 @@ from infra.stack.files import write_atomically
 HOME_MARK: Final = "MILLRACE_HOME"
 SERVICE_MARK: Final = "MILLRACE_SERVICE"
 
-_children: list[
-    subprocess.Popen[bytes]
-] = []  # kept, so that the dead ones can be reaped
+_children: list[subprocess.Popen[bytes]] = []  # kept, so that the dead ones can be reaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +90,7 @@ def members(home: Path, service: str | None = None) -> list[psutil.Process]:
         except psutil.Error:
             continue
         mine = marks.get(HOME_MARK) == str(home) and SERVICE_MARK in marks
-        if (
-            mine
-            and service in (None, marks[SERVICE_MARK])
-            and process.pid != os.getpid()
-        ):
+        if mine and service in (None, marks[SERVICE_MARK]) and process.pid != os.getpid():
             found.append(process)
     return found
 

@@ -40,9 +40,7 @@ class Redis(Service):
             "shutdown-on-sigterm": "save",
             "set-proc-title": "no",
         }
-        arguments = [
-            word for key, value in options.items() for word in (f"--{key}", value)
-        ]
+        arguments = [word for key, value in options.items() for word in (f"--{key}", value)]
         return [redis_server(), *arguments]
 
     def answers(self) -> bool:

@@ -53,7 +53,7 @@ class Service(ABC):
         """The configuration written for the service."""
         return self.home.conf(self.name)
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - optional
         """Write configuration and check what must be there; raises `StackError`."""
 
     @abstractmethod
@@ -68,7 +68,7 @@ class Service(ABC):
     def answers(self) -> bool:
         """Whether it does its work now: a real request, in about a second at most."""
 
-    def on_ready(self) -> None:
+    def on_ready(self) -> None:  # noqa: B027 - optional
         """What `up` does once the service answers; doing it again changes nothing."""
 
     def listens(self) -> bool:

@@ -36,7 +36,4 @@ class Serving(Service):
 
     def answers(self) -> bool:
         """The process says it lives."""
-        return (
-            self.listens()
-            and get_status(self.link + "/health/live", timeout_s=2) == 200
-        )
+        return self.listens() and get_status(self.link + "/health/live", timeout_s=2) == 200

@@ -26,9 +26,7 @@ def spark_submit(stack: Stack, script: Path, arguments: Sequence[str] = ()) -> N
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": LOOPBACK,
     }
-    done = subprocess.run(
-        [*_command(stack), str(script), *arguments], env=environment, check=False
-    )
+    done = subprocess.run([*_command(stack), str(script), *arguments], env=environment, check=False)
     if done.returncode != 0:
         raise StackError(
             f"{script.name} failed with exit code {done.returncode}: the reason is printed above."
@@ -52,9 +50,5 @@ def _command(stack: Stack) -> list[str]:
             "--jars",
             ",".join(str(path) for path in jars("spark")),
         ),
-        *(
-            word
-            for key, value in options.items()
-            for word in ("--conf", f"{key}={value}")
-        ),
+        *(word for key, value in options.items() for word in ("--conf", f"{key}={value}")),
     ]

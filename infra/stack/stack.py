@@ -16,8 +16,8 @@ from infra.stack.cassandra import Cassandra
 from infra.stack.errors import StackError
 from infra.stack.flink import JobManager, TaskManager, flink_environment
 from infra.stack.home import Home
-from infra.stack.kafka import Kafka
 from infra.stack.interrupts import uninterrupted
+from infra.stack.kafka import Kafka
 from infra.stack.lifecycle import State, pid_file, start, state, stop, wait_until_ready
 from infra.stack.mlflow import MLflow
 from infra.stack.ports import LOOPBACK, load_ports
@@ -81,9 +81,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What every process of the deployment must know (`millrace env` prints it)."""
         at = {name: f"{LOOPBACK}:{port}" for name, port in self.ports.items()}
-        chosen = {
-            name: os.environ.get(name, default) for name, default in DEFAULTS.items()
-        }
+        chosen = {name: os.environ.get(name, default) for name, default in DEFAULTS.items()}
         return {
             "MILLRACE_HOME": str(self.home.root),
             "MILLRACE_KAFKA": at["kafka"],
@@ -98,9 +96,7 @@ class Stack:
             "MLFLOW_TRACKING_URI": f"http://{at['mlflow']}",
             "JAVA_HOME": str(java_home()),
             **flink_environment(self.home),
-            "PATH": os.pathsep.join(
-                (os.path.dirname(sys.executable), os.environ.get("PATH", ""))
-            ),
+            "PATH": os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", ""))),
         }
 
     def children_environment(self) -> dict[str, str]:
@@ -117,9 +113,7 @@ class Stack:
 
     def services(self, names: Collection[str] = ()) -> list[Service]:
         """The services called `names`, or all."""
-        return [
-            self.service(name) for name in names or [kind.name for kind in SERVICES]
-        ]
+        return [self.service(name) for name in names or [kind.name for kind in SERVICES]]
 
     def up(self, names: Collection[str] = (), progress: Progress = silent) -> None:
         """Start what does not run and wait until all answers; on failure stop what was started."""

@@ -18,6 +18,8 @@ ROUND_S: Final = 1.0
 GONE_FOR_S: Final = 3.0
 LONGEST_PAUSE_S: Final = 30.0
 
+_said: list[str] = []
+
 
 @dataclass
 class Patience:
@@ -44,9 +46,7 @@ class Patience:
 
 def watch(stack: Stack) -> None:
     """Watch the services here and the jobs in a thread of their own, for ever."""
-    services = [
-        service for service in stack.services() if service.name != Supervisor.name
-    ]
+    services = [service for service in stack.services() if service.name != Supervisor.name]
     threading.Thread(target=_watch_jobs, args=(stack,), daemon=True).start()
     patience = Patience()
     while True:
@@ -102,4 +102,6 @@ def _look_after_job(
 
 
 def _say(what: str) -> None:
-    print(time.strftime("%H:%M:%S"), what, flush=True)
+    if _said[-1:] != [what]:  # once is enough for what stays wrong
+        print(time.strftime("%H:%M:%S"), what, flush=True)
+        _said[:] = [what]
