@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from functools import lru_cache
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -41,6 +42,7 @@ class Sender:
     def __init__(self, settings: Settings) -> None:
         self.acknowledged = 0
         self._sent = 0
+        self._counting = Lock()
         self._failure: Exception | None = None
         self._settings = settings
         self._producer = _connect(settings)
@@ -102,9 +104,10 @@ class Sender:
         except KafkaError as error:
             raise self._error(error) from error
 
-    # Both run on the client's one sender thread.
+    # Both run on the client's own thread, or on ours when the answer came first.
     def _on_ack(self, _: object) -> None:
-        self.acknowledged += 1
+        with self._counting:
+            self.acknowledged += 1
 
     def _on_failure(self, error: Exception) -> None:
         self._failure = self._failure or error
