@@ -22,7 +22,7 @@ class Neighbours:
     def candidates(
         self, items: Ints, strengths: Floats, seeds: int, cap: int
     ) -> tuple[Ints, Floats]:
-        """The `cap` items closest to the `seeds` strongest of a history; a seed never offers itself.
+        """The `cap` items closest to the `seeds` strongest items of a history.
 
         A score is the sum over seeds of strength times weight.
         """
