@@ -18,10 +18,12 @@ class Settings(BaseSettings):
     kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers.")
     redis: str = Field("redis://127.0.0.1:6379/0", description="Hot store.")
     cassandra: str = Field("127.0.0.1:9042", description="Kept store, host:port.")
+    cassandra_replication: int = Field(1, ge=1, le=9, description="Copies of every row.")
     mlflow: str = Field("http://127.0.0.1:5000", description="MLflow tracking server.")
     namespace: str = Field(DEFAULT_NAMESPACE, pattern=r"^[a-z][a-z0-9_]{0,30}$")
     features: str = Field("feature_store.features", description="Module with `FEATURES`.")
     horizon_hours: int = Field(48, ge=1, description="H: younger tiles belong to the stream.")
+    epoch: int = Field(0, ge=0, le=65_535, description="Rises with repairs and upgrades.")
     lake: Path = Field(Path(".millrace/lake"), description="Master dataset (Parquet).")
     bundles: Path = Field(Path(".millrace/bundles"), description="Local copies of bundles.")
 

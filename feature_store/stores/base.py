@@ -79,6 +79,17 @@ class TrendingList:
     segments: Mapping[str, Sequence[tuple[str, float]]]
 
 
+def encode_segments(trending: TrendingList) -> str:
+    """The lists as a store keeps them."""
+    return orjson.dumps(dict(trending.segments)).decode()
+
+
+def decode_segments(value: str) -> dict[str, list[tuple[str, float]]]:
+    """The inverse of `encode_segments`."""
+    lists: dict[str, list[tuple[str, float]]] = orjson.loads(value)
+    return {segment: [(item, score) for item, score in top] for segment, top in lists.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class UserState:
     """Everything a request needs to know about one actor, from one round trip."""

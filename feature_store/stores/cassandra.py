@@ -1,0 +1,290 @@
+"""The kept store: Cassandra, where the write timestamp decides which of two writes is newer.
+
+A tile's timestamp is made of its epoch and the events applied (its start is part of the key); a
+record's of its append time. Rows of one partition travel together in unlogged batches.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import orjson
+from cassandra import DriverException, RequestExecutionException
+from cassandra.cluster import (
+    EXEC_PROFILE_DEFAULT,
+    Cluster,
+    ExecutionProfile,
+    NoHostAvailable,
+    Session,
+)
+from cassandra.concurrent import execute_concurrent
+from cassandra.policies import RoundRobinPolicy
+from cassandra.query import BatchStatement, BatchType, BoundStatement
+
+from feature_store.declaration import Entity
+from feature_store.settings import Settings
+from feature_store.stores.base import (
+    RECENTS_KEPT,
+    Recent,
+    Record,
+    StoreUnavailable,
+    TrendingList,
+    TrendingTile,
+    UserState,
+    decode_segments,
+    encode_segments,
+)
+from feature_store.tiles import (
+    DAY,
+    LEVEL_OF_CODE,
+    VERSION_WIDTH,
+    Level,
+    Tile,
+    TileSet,
+    Version,
+)
+
+TABLES: Final = (
+    "tiles (entity text, id text, level text, start bigint, value text, "
+    "PRIMARY KEY ((entity, id), level, start))",
+    "recents (actor text, event_time bigint, event_id text, value text, "
+    "PRIMARY KEY (actor, event_time, event_id)) "
+    "WITH CLUSTERING ORDER BY (event_time DESC, event_id DESC)",
+    "records (kind text, key text, value text, PRIMARY KEY ((kind, key)))",
+    "trend (level text, start bigint, item text, value text, PRIMARY KEY ((level, start), item))",
+    "trending (window text PRIMARY KEY, value text)",
+)
+STATEMENTS: Final = {
+    "tile": "INSERT INTO tiles (entity, id, level, start, value) VALUES (?, ?, ?, ?, ?) "
+    "USING TIMESTAMP ? AND TTL ?",
+    "recent": "INSERT INTO recents (actor, event_time, event_id, value) VALUES (?, ?, ?, ?) "
+    "USING TTL ?",
+    "record": "INSERT INTO records (kind, key, value) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    "trend": "INSERT INTO trend (level, start, item, value) VALUES (?, ?, ?, ?) "
+    "USING TIMESTAMP ? AND TTL ?",
+    "trending": "INSERT INTO trending (window, value) VALUES (?, ?) USING TIMESTAMP ?",
+    "forget_tile": "DELETE FROM tiles USING TIMESTAMP ? "
+    "WHERE entity = ? AND id = ? AND level = ? AND start = ?",
+    "forget_recents": "DELETE FROM recents WHERE actor = ?",
+    "get_tiles": "SELECT level, start, value FROM tiles WHERE entity = ? AND id = ?",
+    "get_recents": "SELECT value FROM recents WHERE actor = ? LIMIT ?",
+    "get_record": "SELECT value FROM records WHERE kind = ? AND key = ?",
+    "get_trend": "SELECT item, value FROM trend WHERE level = ? AND start = ?",
+    "get_trending": "SELECT value FROM trending WHERE window = ?",
+}
+#: Rows of one partition in one batch: well under Cassandra's warning at 5 KiB.
+BATCH_ROWS: Final = 20
+CONCURRENCY: Final = 64
+SEQUENCE_BITS: Final = 43
+
+Statement = BoundStatement | BatchStatement
+
+
+class CassandraStore:
+    """Implements `Store` over one Cassandra keyspace."""
+
+    name = "cassandra"
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._prepared = {name: session.prepare(cql) for name, cql in STATEMENTS.items()}
+
+    @classmethod
+    def connect(cls, settings: Settings, timeout_s: float = 10.0) -> CassandraStore:
+        """A store over the namespace's keyspace, which is created where it is missing."""
+        host, port = settings.cassandra.rsplit(":", 1)
+        profile = ExecutionProfile(RoundRobinPolicy(), request_timeout=timeout_s)
+        cluster = Cluster(
+            [host],
+            port=int(port),
+            protocol_version=5,
+            connect_timeout=timeout_s,
+            execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        )
+        with _errors():
+            session = cluster.connect()
+            _create_schema(session, settings)
+            return cls(session)
+
+    def write_tiles(self, tiles: Iterable[Tile]) -> None:
+        rows: dict[tuple[str, str], list[BoundStatement]] = defaultdict(list)
+        insert = self._prepared["tile"]
+        for t in tiles:
+            rows[t.entity, t.entity_id].append(
+                insert.bind(
+                    (str(t.entity), t.entity_id, t.level.code, t.start, t.encode(),
+                     _sequence_timestamp(t.version), _lives_s(t.level))
+                )
+            )  # fmt: skip
+        self._write(rows)
+
+    def write_recents(self, recents: Iterable[tuple[str, Recent]]) -> None:
+        rows: dict[str, list[BoundStatement]] = defaultdict(list)
+        insert = self._prepared["recent"]
+        for actor, r in recents:
+            values = (actor, r.event_time, r.event_id, r.encode(), _lives_s(DAY))
+            rows[actor].append(insert.bind(values))
+        self._write(rows)
+
+    def write_records(self, records: Iterable[Record]) -> None:
+        rows: dict[tuple[str, str], list[BoundStatement]] = defaultdict(list)
+        for r in records:
+            value = r.version.encode() + r.body
+            timestamp = _moment_timestamp(r.version)
+            bound = self._prepared["record"].bind((str(r.kind), r.key, value, timestamp))
+            rows[r.kind, r.key].append(bound)
+            if r.deleted and r.kind is Entity.USER:
+                self._forget(r.key)
+        self._write(rows)
+
+    def write_trending_tiles(self, tiles: Iterable[TrendingTile]) -> None:
+        rows: dict[tuple[str, int], list[BoundStatement]] = defaultdict(list)
+        insert = self._prepared["trend"]
+        for t in tiles:
+            value = f"{t.version.encode()}{t.weight}"
+            address = (t.level.code, t.version.moment)
+            timestamp = _sequence_timestamp(t.version)
+            rows[address].append(
+                insert.bind((*address, t.item_id, value, timestamp, _lives_s(t.level)))
+            )
+        self._write(rows)
+
+    def publish_trending(self, trending: TrendingList) -> None:
+        version = Version(trending.published_at, 0, 0)
+        value = version.encode() + encode_segments(trending)
+        self._execute("trending", trending.window, value, _moment_timestamp(version))
+
+    def read_user(self, actor: str) -> UserState:
+        tiles, recents, records = self._execute_all(
+            ("get_tiles", (Entity.USER.value, actor)),
+            ("get_recents", (actor, RECENTS_KEPT)),
+            ("get_record", (Entity.USER.value, actor)),
+        )
+        body = records[0].value[VERSION_WIDTH:] if records else ""
+        return UserState(
+            actor=actor,
+            tiles=_tile_set(tiles),
+            recents=tuple(Recent.decode(row.value) for row in recents),
+            profile=orjson.loads(body) if body else None,
+        )
+
+    def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        found = self._execute_all(*(("get_record", (Entity.ITEM.value, i)) for i in item_ids))
+        bodies = {i: rows[0].value[VERSION_WIDTH:] for i, rows in _zip(item_ids, found) if rows}
+        return {i: orjson.loads(body) for i, body in bodies.items() if body}
+
+    def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
+        found = self._execute_all(*(("get_tiles", (Entity.ITEM.value, i)) for i in item_ids))
+        return {i: _tile_set(rows) for i, rows in _zip(item_ids, found) if rows}
+
+    def changed_items(self, since_ms: int) -> list[str]:
+        """Not tracked here: only the hot store hints at what to refresh."""
+        return []
+
+    def read_trending(self, window: str) -> TrendingList | None:
+        rows = list(self._execute("get_trending", window))
+        if not rows:
+            return None
+        value: str = rows[0].value
+        moment = Version.decode(value).moment
+        return TrendingList(window, moment, decode_segments(value[VERSION_WIDTH:]))
+
+    def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
+        found = self._execute_all(*(("get_trend", (level.code, start)) for start in starts))
+        return [
+            TrendingTile(level, Version.decode(r.value), r.item, int(r.value[VERSION_WIDTH:]))
+            for rows in found
+            for r in rows
+        ]
+
+    def scan_tiles(self) -> Iterator[Tile]:
+        with _errors():
+            for r in self._session.execute("SELECT entity, id, level, value FROM tiles"):
+                version, body = Version.decode(r.value), r.value[VERSION_WIDTH:]
+                yield Tile(r.entity, r.id, LEVEL_OF_CODE[r.level], version, body)
+
+    def close(self) -> None:
+        self._session.cluster.shutdown()
+
+    def _forget(self, actor: str) -> None:
+        """Removes tiles row by row: a deletion of the partition would hide the next ones too."""
+        newest = (1 << 62) - 1
+        rows = self._execute("get_tiles", Entity.USER.value, actor)
+        delete = self._prepared["forget_tile"]
+        keys = [(newest, Entity.USER.value, actor, row.level, row.start) for row in rows]
+        self._write({actor: [delete.bind(key) for key in keys]})
+        self._execute("forget_recents", actor)
+
+    def _write(self, rows: Mapping[Any, list[BoundStatement]]) -> None:
+        with _errors():
+            work = [(statement, ()) for bound in rows.values() for statement in _batches(bound)]
+            execute_concurrent(self._session, work, CONCURRENCY, raise_on_first_error=True)
+
+    def _execute(self, name: str, *values: object) -> Iterable[Any]:
+        with _errors():
+            return self._session.execute(self._prepared[name].bind(values))
+
+    def _execute_all(self, *queries: tuple[str, tuple[object, ...]]) -> list[list[Any]]:
+        """One round trip's worth of waiting for all of them."""
+        with _errors():
+            futures = [
+                self._session.execute_async(self._prepared[name].bind(values))
+                for name, values in queries
+            ]
+            return [list(future.result()) for future in futures]
+
+
+def _create_schema(session: Session, settings: Settings) -> None:
+    session.execute(
+        f"CREATE KEYSPACE IF NOT EXISTS {settings.namespace} WITH replication = "
+        f"{{'class': 'SimpleStrategy', 'replication_factor': {settings.cassandra_replication}}}"
+    )
+    session.set_keyspace(settings.namespace)
+    for table in TABLES:
+        session.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+
+
+def _batches(bound: list[BoundStatement]) -> Iterator[Statement]:
+    if len(bound) == 1:
+        yield bound[0]
+        return
+    for start in range(0, len(bound), BATCH_ROWS):
+        batch = BatchStatement(BatchType.UNLOGGED)
+        batch.add_all(bound[start : start + BATCH_ROWS], [()] * len(bound[start : start + BATCH_ROWS]))
+        yield batch
+
+
+def _sequence_timestamp(version: Version) -> int:
+    """(epoch, events applied) as a write timestamp."""
+    return (version.epoch << SEQUENCE_BITS) | version.sequence
+
+
+def _moment_timestamp(version: Version) -> int:
+    """(append time, offset) as a write timestamp; offsets tell writes of one ms apart."""
+    return version.moment * 1_000_000 + version.sequence % 1_000_000
+
+
+def _lives_s(level: Level) -> int:
+    return 2 * level.slots * level.ms // 1000
+
+
+def _tile_set(rows: Iterable[Any]) -> TileSet:
+    return TileSet(
+        (LEVEL_OF_CODE[row.level], row.start, orjson.loads(row.value[VERSION_WIDTH:]))
+        for row in rows
+    )
+
+
+def _zip(ids: Sequence[str], found: list[list[Any]]) -> Iterator[tuple[str, list[Any]]]:
+    return zip(ids, found, strict=True)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except (NoHostAvailable, DriverException, RequestExecutionException) as error:
+        raise StoreUnavailable(f"cassandra: {error}") from error

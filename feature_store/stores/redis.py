@@ -1,0 +1,277 @@
+"""The hot store: Redis, one hash per entity, every write guarded by its version.
+
+Keys, under the namespace:
+  `user:{actor}`    hash  ring slots -> tiles, `record` -> profile
+  `recent:{actor}`  zset  interaction -> event time
+  `item:{id}`       hash  ring slots -> tiles, `record` -> metadata
+  `trend:{level}:{start}`  hash  item -> capped engagement in that tile
+  `trending`        hash  window -> published lists
+  `items:changed`   zset  item -> when it last changed (the writer's clock)
+A stored value starts with its version in fixed-width text (`tiles.Version`), so one comparison of
+prefixes decides which write is newer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import orjson
+import redis
+
+from feature_store.declaration import Entity
+from feature_store.settings import Settings
+from feature_store.stores.base import (
+    RECENTS_KEPT,
+    Recent,
+    Record,
+    StoreUnavailable,
+    TrendingList,
+    TrendingTile,
+    UserState,
+    decode_segments,
+    encode_segments,
+)
+from feature_store.tiles import (
+    DAY,
+    DAY_MS,
+    LEVELS,
+    VERSION_WIDTH,
+    Level,
+    Tile,
+    TileSet,
+    Version,
+)
+
+#: KEYS[1]: a hash. ARGV[1]: seconds to live (0 = for ever), then field, value, field, value, …
+UPSERT: Final = f"""
+for i = 2, #ARGV, 2 do
+  local stored = redis.call('HGET', KEYS[1], ARGV[i])
+  local version = string.sub(ARGV[i + 1], 1, {VERSION_WIDTH})
+  if not stored or string.sub(stored, 1, {VERSION_WIDTH}) < version then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  end
+end
+if ARGV[1] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+"""
+UPSERT_SHA: Final = hashlib.sha1(UPSERT.encode(), usedforsecurity=False).hexdigest()
+
+RECORD: Final = "record"
+RING: Final = [f"{level.code}{slot:02d}" for level in LEVELS for slot in range(level.slots)]
+#: A user whose tiles have all left the ring is forgotten here; Cassandra remembers.
+USER_TTL_S: Final = DAY.slots * DAY_MS // 1000
+CHANGES_KEPT_MS: Final = DAY_MS
+SCAN_BATCH: Final = 500
+
+T = TypeVar("T")
+
+
+class RedisStore:
+    """Implements `Store` over one Redis server."""
+
+    name = "redis"
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self._client = client
+        self._prefix = f"{namespace}:"
+
+    @classmethod
+    def connect(cls, settings: Settings, timeout_s: float = 5.0) -> RedisStore:
+        """A store with a connection pool; every command has `timeout_s` to answer."""
+        client = redis.Redis.from_url(
+            settings.redis,
+            decode_responses=True,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+        )
+        return cls(client, settings.namespace)
+
+    def write_tiles(self, tiles: Iterable[Tile]) -> None:
+        fields: dict[str, list[str]] = defaultdict(list)
+        items: set[str] = set()
+        for tile in tiles:
+            slot = tile.level.slot(tile.start)
+            fields[f"{tile.entity}:{tile.entity_id}"] += (slot, tile.encode())
+            if tile.entity == Entity.ITEM:
+                items.add(tile.entity_id)
+        with self._pipeline() as pipe:
+            for key, pairs in fields.items():
+                lives = USER_TTL_S if key.startswith(Entity.USER) else 0
+                self._upsert(pipe, key, lives, pairs)
+            self._changed(pipe, items)
+
+    def write_recents(self, recents: Iterable[tuple[str, Recent]]) -> None:
+        members: dict[str, dict[str, int]] = defaultdict(dict)
+        for actor, recent in recents:
+            members[actor][recent.encode()] = recent.event_time
+        with self._pipeline() as pipe:
+            for actor, scores in members.items():
+                key = self._key("recent", actor)
+                pipe.zadd(key, scores)
+                pipe.zremrangebyrank(key, 0, -RECENTS_KEPT - 1)
+                pipe.expire(key, USER_TTL_S)
+
+    def write_records(self, records: Iterable[Record]) -> None:
+        with self._pipeline() as pipe:
+            items = set()
+            for record in records:
+                key = f"{record.kind}:{record.key}"
+                self._upsert(pipe, key, 0, [RECORD, record.version.encode() + record.body])
+                if record.kind is Entity.ITEM:
+                    items.add(record.key)
+                elif record.deleted:
+                    pipe.hdel(self._prefix + key, *RING)
+                    pipe.delete(self._key("recent", record.key))
+            self._changed(pipe, items)
+
+    def write_trending_tiles(self, tiles: Iterable[TrendingTile]) -> None:
+        fields: dict[tuple[Level, int], list[str]] = defaultdict(list)
+        for tile in tiles:
+            value = f"{tile.version.encode()}{tile.weight}"
+            fields[tile.level, tile.version.moment] += (tile.item_id, value)
+        with self._pipeline() as pipe:
+            for (level, start), pairs in fields.items():
+                lives = level.slots * level.ms // 1000
+                self._upsert(pipe, f"trend:{level.code}:{start}", lives, pairs)
+
+    def publish_trending(self, trending: TrendingList) -> None:
+        value = Version(trending.published_at, 0, 0).encode() + encode_segments(trending)
+        with self._pipeline() as pipe:
+            self._upsert(pipe, "trending", 0, [trending.window, value])
+
+    def read_user(self, actor: str) -> UserState:
+        with self._pipeline() as pipe:
+            pipe.hgetall(self._key(Entity.USER, actor))
+            pipe.zrevrange(self._key("recent", actor), 0, RECENTS_KEPT - 1)
+            ring, recents = pipe.execute()
+        body = ring.pop(RECORD, "")[VERSION_WIDTH:]
+        return UserState(
+            actor=actor,
+            tiles=TileSet.from_ring(ring),
+            recents=tuple(map(Recent.decode, recents)),
+            profile=orjson.loads(body) if body else None,
+        )
+
+    def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        with self._pipeline() as pipe:
+            for item in item_ids:
+                pipe.hget(self._key(Entity.ITEM, item), RECORD)
+            bodies = [(value or "")[VERSION_WIDTH:] for value in pipe.execute()]
+        return {i: orjson.loads(b) for i, b in zip(item_ids, bodies, strict=True) if b}
+
+    def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
+        with self._pipeline() as pipe:
+            for item in item_ids:
+                pipe.hgetall(self._key(Entity.ITEM, item))
+            rings = pipe.execute()
+        for ring in rings:
+            ring.pop(RECORD, None)
+        return {i: TileSet.from_ring(r) for i, r in zip(item_ids, rings, strict=True) if r}
+
+    def changed_items(self, since_ms: int) -> list[str]:
+        with self._errors():
+            key = f"{self._prefix}items:changed"
+            return _typed(list[str], self._client.zrangebyscore(key, since_ms, "+inf"))
+
+    def read_trending(self, window: str) -> TrendingList | None:
+        with self._errors():
+            value = _typed(str, self._client.hget(f"{self._prefix}trending", window) or "")
+        if not value:
+            return None
+        version = Version.decode(value)
+        return TrendingList(window, version.moment, decode_segments(value[VERSION_WIDTH:]))
+
+    def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
+        with self._pipeline() as pipe:
+            for start in starts:
+                pipe.hgetall(f"{self._prefix}trend:{level.code}:{start}")
+            hashes = pipe.execute()
+        return [
+            TrendingTile(level, Version.decode(value), item, int(value[VERSION_WIDTH:]))
+            for weights in hashes
+            for item, value in weights.items()
+        ]
+
+    def scan_tiles(self) -> Iterator[Tile]:
+        for entity in Entity:
+            prefix = self._key(entity, "")
+            for keys in _chunks(self._scan(prefix + "*"), SCAN_BATCH):
+                with self._pipeline() as pipe:
+                    for key in keys:
+                        pipe.hgetall(key)
+                    rings = pipe.execute()
+                for key, ring in zip(keys, rings, strict=True):
+                    ring.pop(RECORD, None)
+                    for slot, value in ring.items():
+                        yield Tile.decode(entity, key[len(prefix) :], slot, value)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _key(self, kind: str, name: str) -> str:
+        return f"{self._prefix}{kind}:{name}"
+
+    def _scan(self, pattern: str) -> Iterator[str]:
+        with self._errors():
+            yield from self._client.scan_iter(match=pattern, count=SCAN_BATCH)
+
+    def _upsert(self, pipe: _Pipeline, key: str, lives_s: int, pairs: Sequence[str]) -> None:
+        """Sends the script once per round trip, so a restarted server never misses it."""
+        args = (1, self._prefix + key, lives_s, *pairs)
+        if pipe.knows_script:
+            pipe.evalsha(UPSERT_SHA, *args)
+        else:
+            pipe.eval(UPSERT, *args)
+            pipe.knows_script = True
+
+    def _changed(self, pipe: _Pipeline, items: Iterable[str]) -> None:
+        now = time.time_ns() // 1_000_000
+        scores = dict.fromkeys(items, now)
+        if scores:
+            key = f"{self._prefix}items:changed"
+            pipe.zadd(key, scores)
+            pipe.zremrangebyscore(key, 0, now - CHANGES_KEPT_MS)
+
+    @contextmanager
+    def _pipeline(self) -> Iterator[_Pipeline]:
+        """One round trip; what the caller left unsent is executed on the way out."""
+        with self._errors(), _Pipeline(self._client) as pipe:
+            yield pipe
+            if len(pipe):
+                pipe.execute()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError) as error:
+            raise StoreUnavailable(f"redis: {error}") from error
+
+
+class _Pipeline(redis.client.Pipeline):
+    """A pipeline that remembers whether it already carries the upsert script."""
+
+    knows_script = False
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__(client.connection_pool, client.response_callbacks, False, None)
+
+
+def _chunks(values: Iterator[str], size: int) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    for value in values:
+        chunk.append(value)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _typed(_: type[T], value: Any) -> T:
+    """redis-py types every reply as maybe awaitable; here they never are."""
+    return value  # type: ignore[no-any-return]

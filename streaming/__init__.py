@@ -1,0 +1,1 @@
+"""The speed layer: one Flink job that keeps every declared feature fresh."""

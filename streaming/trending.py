@@ -1,0 +1,112 @@
+"""What is trending: capped engagement per item and tile, decayed and ranked at every tick.
+
+One actor moves one item by at most `CAP` in one tile, so neither a bot nor one keen user can buy
+the list. Lists are published whole on a timer, also when traffic stops.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from pyflink.table.udf import ScalarFunction
+
+from feature_store.stores.base import Store, TrendingList, TrendingTile
+from feature_store.tiles import DAY_1, HOUR_1, MINUTES_5, Window
+from streaming.compiler import levels
+from streaming.sinks import PatientStore
+
+#: The windows that have a list.
+TRENDING: Final = (MINUTES_5, HOUR_1, DAY_1)
+#: Two purchases' worth of engagement: what one actor may add to one item in one tile.
+CAP: Final = 20
+TOP_N: Final = 50
+#: How many items overall are looked up for their categories.
+CONSIDERED: Final = 1000
+EVERYWHERE: Final = ""
+
+#: Ticks once a second, so that lists are published when nothing else happens.
+TICKS: Final = """
+CREATE TEMPORARY TABLE ticks (tick INT) WITH (
+  'connector' = 'datagen', 'rows-per-second' = '1', 'number-of-rows' = '9223372036854775807'
+)"""
+
+
+def tiles(since: int) -> str:
+    """A query of each item's capped engagement per tile: (ms, tile_start, item, applied, weight)."""
+    used = sorted({window.level for window in TRENDING}, key=lambda level: level.ms)
+    return f"""
+SELECT ms, tile_start, item_id, SUM(applied) AS applied, SUM(weight) AS weight
+FROM (
+  SELECT actor, item_id, ms, tile_start, COUNT(*) AS applied,
+    CASE WHEN SUM(weight) > {CAP} THEN CAST({CAP} AS BIGINT) ELSE SUM(weight) END AS weight
+  FROM {levels(used, since)}
+  WHERE item_id <> ''
+  GROUP BY actor, item_id, ms, tile_start
+) GROUP BY item_id, ms, tile_start"""
+
+
+def scores(tiles: Iterable[TrendingTile], window: Window, now: int) -> Counter[str]:
+    """Engagement per item in the window that ends at `now`, halved every quarter of the window."""
+    half_life = window.ms / 4
+    totals: Counter[str] = Counter()
+    for tile in tiles:
+        age = max(0, now - tile.version.moment)
+        totals[tile.item_id] += tile.weight * 0.5 ** (age / half_life)  # type: ignore[assignment]
+    return totals
+
+
+def rank(
+    totals: Mapping[str, float], category_of: Callable[[str], str | None]
+) -> dict[str, list[tuple[str, float]]]:
+    """The top lists: everywhere, and per category of the items considered."""
+    ranked = sorted(
+        ((item, score) for item, score in totals.items() if score > 0),
+        key=lambda entry: (-entry[1], entry[0]),
+    )[:CONSIDERED]
+    lists: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    for item, score in ranked:
+        for segment in {EVERYWHERE, category_of(item) or EVERYWHERE}:
+            if len(lists[segment]) < TOP_N:
+                lists[segment].append((item, round(score, 3)))
+    return dict(lists)
+
+
+def publish(store: Store, window: Window, now: int) -> None:
+    """Reads a window's tiles, ranks them and replaces its lists."""
+    oldest = window.oldest(now)
+    starts = range(oldest, now + 1, window.level.ms)
+    totals = scores(store.read_trending_tiles(window.level, starts), window, now)
+    considered = [item for item, _ in totals.most_common(CONSIDERED)]
+    categories = _categories(store, considered)
+    store.publish_trending(TrendingList(window.name, now, rank(totals, categories.get)))
+
+
+class PublishTrending(ScalarFunction):  # type: ignore[misc]
+    """Publishes every list at each tick that its pace asks for."""
+
+    def __init__(self, store: PatientStore, pace_s: int) -> None:
+        self._store = store
+        self._pace_ms = pace_s * 1000
+        self._published: dict[str, int] = {}
+
+    def eval(self, tick: int) -> int:
+        now = time.time_ns() // 1_000_000
+        for window in TRENDING:
+            due = self._published.get(window.name, 0) + max(self._pace_ms, window.level.ms // 60)
+            if now >= due:
+                self._store.call(lambda store, window=window: publish(store, window, now))
+                self._published[window.name] = now
+        return tick
+
+
+def _categories(store: Store, items: Sequence[str]) -> dict[str, str]:
+    """The broadest category of each item that has one, as of now."""
+    found: dict[str, str] = {}
+    for item, metadata in store.read_items(items).items():
+        path = metadata.get("category")
+        if isinstance(path, list) and path:
+            found[item] = str(path[0])
+    return found
