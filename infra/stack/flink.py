@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from infra.stack.errors import StackError
 from infra.stack.files import locked
@@ -112,6 +112,7 @@ class _Flink(Service):
             _link_jars(conf / "lib")
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(parents=True)
+        self.prepared.touch()
 
     def command(self) -> list[str]:
         """The JVM itself: the packaged scripts start three more only to read the configuration."""
@@ -135,10 +136,15 @@ class _Flink(Service):
         ]
         return [java(), *options, "-cp", classpath(self.home), *main]
 
-    def overview(self) -> dict[str, int]:
-        """The cluster's overview, empty when the job manager does not answer."""
+    @property
+    def prepared(self) -> Path:
+        """A file as old as this start."""
+        return self.data / "prepared"
+
+    def ask(self, path: str) -> dict[str, Any]:
+        """What REST says at `path`; empty when the job manager does not answer."""
         try:
-            answer: dict[str, int] = call_json(f"{self._url}/overview", timeout_s=1.5)
+            answer: dict[str, Any] = call_json(f"{self._url}/{path}", timeout_s=1.5)
         except StackError:
             return {}
         return answer
@@ -163,7 +169,7 @@ class JobManager(_Flink):
 
     def answers(self) -> bool:
         """REST answers."""
-        return self.listens() and "taskmanagers" in self.overview()
+        return self.listens() and "taskmanagers" in self.ask("overview")
 
 
 class TaskManager(_Flink):
@@ -179,8 +185,15 @@ class TaskManager(_Flink):
     )
 
     def answers(self) -> bool:
-        """The job manager counts its slots."""
-        return self.overview().get("slots-total", 0) >= SLOTS
+        """The job manager has its slots and has heard from it since it was started.
+
+        For some seconds a killed one is still listed; its last heartbeat is then too old.
+        """
+        if not self.prepared.exists():
+            return False
+        started_ms = self.prepared.stat().st_mtime * 1e3
+        listed = self.ask("taskmanagers").get("taskmanagers", [])
+        return any(one["timeSinceLastHeartbeat"] > started_ms for one in listed)
 
 
 def _link_jars(library: Path) -> None:
@@ -204,9 +217,6 @@ def _configuration(home: Home, ports: Mapping[str, int]) -> str:
         "rest.port": ports["flink"],
         "taskmanager.host": LOOPBACK,
         "taskmanager.bind-host": LOOPBACK,
-        # A fixed name: a restarted task manager replaces the killed one at once, instead of
-        # waiting beside it until its heartbeats are missed.
-        "taskmanager.resource-id": "taskmanager",
         "taskmanager.numberOfTaskSlots": SLOTS,
         **MEMORY,
         "parallelism.default": 1,

@@ -1,0 +1,38 @@
+# Git, make and Python 3.11 are all you need; `make setup` finds or installs the rest.
+# Options for the command behind a target go into ARGS: make demo ARGS="--keep"
+SHELL := bash
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test check bench clean
+
+help: ## Show this
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: ## Make this checkout ready: uv, Java 17, Maven, redis-server, Python environment, jars
+	@infra/setup.sh
+
+demo: setup ## Watch real purchases flow through everything until a click changes an answer
+	@$(BIN)/millrace demo $(ARGS)
+
+up: setup ## Start the whole stack and leave it running
+	@$(BIN)/millrace up $(ARGS)
+
+down: ## Stop the stack; its data stays
+	@if [ -x $(BIN)/millrace ]; then $(BIN)/millrace down $(ARGS); fi
+
+test: setup ## Run all tests against a real stack
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## Lint, format, types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict feature_store models streaming batch serving infra
+	@$(BIN)/lint-imports
+
+bench: setup ## Run every benchmark; each prints its figures as one JSON line
+	@for one in benchmarks/bench_*.py; do $(BIN)/python $$one $(ARGS) || exit 1; done
+
+clean: down ## Stop the stack and delete its data; environment and jars stay
+	@rm -rf .millrace .pytest_cache .mypy_cache .ruff_cache .hypothesis
