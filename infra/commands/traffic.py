@@ -23,13 +23,9 @@ from infra.traffic.replay import ReplayReport, replay
 
 Months = Annotated[
     int,
-    typer.Option(
-        min=1, max=journey.ALL_MONTHS, help="How much: the last N months; 12 is all."
-    ),
+    typer.Option(min=1, max=journey.ALL_MONTHS, help="How much: the last N months; 12 is all."),
 ]
-ReplayRate = Annotated[
-    float | None, typer.Option(min=0.001, help="Purchases a second.")
-]
+ReplayRate = Annotated[float | None, typer.Option(min=0.001, help="Purchases a second.")]
 Speed = Annotated[
     float | None,
     typer.Option(min=0.001, help="Time compression: 3600 replays an hour in a second."),
@@ -41,43 +37,29 @@ FullCatalogue = Annotated[
 ]
 Users = Annotated[
     int,
-    typer.Option(
-        min=0, help="Accounts. When all of them were here lately, visitors come."
-    ),
+    typer.Option(min=0, help="Accounts. When all of them were here lately, visitors come."),
 ]
 Items = Annotated[int, typer.Option(min=1, help="Size of the made-up catalogue.")]
 Real = Annotated[
     bool,
-    typer.Option(
-        "--real", help="People and items of the replayed data instead of made-up ones."
-    ),
+    typer.Option("--real", help="People and items of the replayed data instead of made-up ones."),
 ]
 Events = Annotated[
     int | None,
-    typer.Option(
-        min=1, help="How many. Live: when to stop. Default 10,000; live none."
-    ),
+    typer.Option(min=1, help="How many. Live: when to stop. Default 10,000; live none."),
 ]
-Days = Annotated[
-    float, typer.Option(min=0.001, help="The past they are spread over, ending now.")
-]
+Days = Annotated[float, typer.Option(min=0.001, help="The past they are spread over, ending now.")]
 LiveRate = Annotated[
     float | None,
-    typer.Option(
-        "--live", min=0.001, help="Live instead: events a second, until Ctrl-C."
-    ),
+    typer.Option("--live", min=0.001, help="Live instead: events a second, until Ctrl-C."),
 ]
 Seed = Annotated[int, typer.Option(help="The same seed and end make the same events.")]
 Until = Annotated[
     int | None,
     typer.Option(help="End of the simulated past, ms since the epoch; default now."),
 ]
-Bad = Annotated[
-    float, typer.Option(min=0, max=1, help="Bad messages added, per good one.")
-]
-Duplicates = Annotated[
-    float, typer.Option(min=0, max=1, help="Exact copies added, per good one.")
-]
+Bad = Annotated[float, typer.Option(min=0, max=1, help="Bad messages added, per good one.")]
+Duplicates = Annotated[float, typer.Option(min=0, max=1, help="Exact copies added, per good one.")]
 
 
 def replay_command(
@@ -96,10 +78,8 @@ def replay_command(
         raise typer.BadParameter("choose --rate or --speed, not both")
     home = Home.from_environment().root
     with _progress() as progress:
-        report = replay(
-            Settings(), home, months, rate, speed, limit, full_catalogue, progress
-        )
-    Console().print(_told(report))
+        report = replay(Settings(), home, months, rate, speed, limit, full_catalogue, progress)
+    Console(soft_wrap=True).print(_told(report))
 
 
 def simulate_command(
@@ -120,22 +100,16 @@ def simulate_command(
     """
     settings = Settings()
     faults = Faults(bad, duplicates, seed)
-    world = (
-        simulation.journey_world()
-        if real
-        else simulation.made_up_world(users, items, seed)
-    )
+    world = simulation.journey_world() if real else simulation.made_up_world(users, items, seed)
     with _progress() as progress:
         if live is not None:
-            report = simulation.simulate_live(
-                settings, world, live, events, seed, faults, progress
-            )
+            report = simulation.simulate_live(settings, world, live, events, seed, faults, progress)
         else:
             end_ms = until if until is not None else time.time_ns() // 1_000_000
             report = simulation.simulate_past(
                 settings, world, events or 10_000, days, end_ms, seed, faults, progress
             )
-    Console().print(
+    Console(soft_wrap=True).print(
         f"{report.interactions:,} interactions ({report.good:,} good, {report.bad:,} bad, "
         f"{report.duplicates:,} duplicates) and {report.descriptions:,} descriptions "
         f"acknowledged in {report.seconds:.1f} s."

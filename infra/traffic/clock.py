@@ -15,9 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from infra.stack.errors import StackError
 
 FILE = "clock.json"
-_ADVICE = (
-    "Delete the file and start from empty topics, or choose another MILLRACE_HOME."
-)
+_ADVICE = "Delete the file and start from empty topics, or choose another MILLRACE_HOME."
 
 
 class ClockError(StackError):

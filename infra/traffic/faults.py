@@ -51,9 +51,7 @@ class Faults:
     `bad` and `duplicates` are shares of the good messages; the good ones stay as they were.
     """
 
-    def __init__(
-        self, bad: float = 0.0, duplicates: float = 0.0, seed: int = 7
-    ) -> None:
+    def __init__(self, bad: float = 0.0, duplicates: float = 0.0, seed: int = 7) -> None:
         self.good = 0
         self.bad = 0
         self.duplicates = 0
@@ -71,9 +69,7 @@ class Faults:
             self.good += 1
             yield message
             if self._rng.random() < self._duplicate_share:
-                heapq.heappush(
-                    copies, (self.good + self._rng.randint(0, FARTHEST_COPY), message)
-                )
+                heapq.heappush(copies, (self.good + self._rng.randint(0, FARTHEST_COPY), message))
             while copies and copies[0][0] <= self.good:
                 yield self._copy(heapq.heappop(copies)[1])
         for _, message in sorted(copies):
@@ -81,9 +77,7 @@ class Faults:
 
     def _spoiled(self, message: Message) -> Message:
         self.bad += 1
-        return message._replace(
-            value=self._rng.choice(self._spoilers)(message.value or b"")
-        )
+        return message._replace(value=self._rng.choice(self._spoilers)(message.value or b""))
 
     def _copy(self, message: Message) -> Message:
         self.duplicates += 1

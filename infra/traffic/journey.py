@@ -38,6 +38,7 @@ ALL_MONTHS = 12
 LARGEST_QUANTITY = 100
 COUNTRY = "US"
 
+_CHUNK = 50_000
 _LINES = ("household_id", "basket_id", "product_id", "quantity", "sales_value")
 _INCOME = {
     "Under 15K": "lower", "15-24K": "lower", "25-34K": "lower",
@@ -83,8 +84,10 @@ class Journey:
             lines.household, lines.basket, lines.product, lines.time + shift_ms,
             lines.quantity, lines.price,
         )  # fmt: skip
-        for row in zip(*(column.tolist() for column in columns), strict=True):
-            yield _purchase(*row)
+        for start in range(0, self.purchases, _CHUNK):  # a whole year of Python integers is large
+            chunk = (column[start : start + _CHUNK].tolist() for column in columns)
+            for row in zip(*chunk, strict=True):
+                yield _purchase(*row)
 
     def items(self, full: bool = False) -> Iterator[Message]:
         """The products sold in the slice, best sellers first; with `full` then all the others."""
@@ -103,27 +106,18 @@ class Journey:
 
     def households(self) -> list[str]:
         """The user ids that bought something in the slice."""
-        return [
-            user_id(household) for household in np.unique(self.lines.household).tolist()
-        ]
+        return [user_id(household) for household in np.unique(self.lines.household).tolist()]
 
 
 def load(months: int = DEFAULT_MONTHS, limit: int | None = None) -> Journey:
     """The last `months` of the data; of these at most the newest `limit` purchases."""
     table = _table("transactions", [*_LINES, "transaction_timestamp"])
     columns = {name: table[name].to_numpy() for name in _LINES}
-    time = (
-        table["transaction_timestamp"]
-        .to_numpy()
-        .astype("datetime64[ms]")
-        .astype(np.int64)
-    )
+    time = table["transaction_timestamp"].to_numpy().astype("datetime64[ms]").astype(np.int64)
     ends_at = int(time[-1])
     keep = (time > months_before(ends_at, months)) & (columns["quantity"] > 0)
     rows = np.flatnonzero(keep)[-limit if limit else None :]
-    sold = np.where(columns["quantity"] > LARGEST_QUANTITY, 1, columns["quantity"])[
-        rows
-    ]
+    sold = np.where(columns["quantity"] > LARGEST_QUANTITY, 1, columns["quantity"])[rows]
     cents = np.round(columns["sales_value"][rows] * 100 / sold).astype(np.int64)
     household, basket, product = (columns[name][rows] for name in _LINES[:3])
     return Journey(Lines(household, basket, product, time[rows], sold, cents), ends_at)
@@ -132,14 +126,10 @@ def load(months: int = DEFAULT_MONTHS, limit: int | None = None) -> Journey:
 def months_before(moment: int, months: int) -> int:
     """The same day and hour `months` earlier (ms); a day that month lacks becomes its 28th."""
     if not 1 <= months <= ALL_MONTHS:
-        raise JourneyError(
-            f"The data covers {ALL_MONTHS} months: choose 1 to {ALL_MONTHS}."
-        )
+        raise JourneyError(f"The data covers {ALL_MONTHS} months: choose 1 to {ALL_MONTHS}.")
     then = datetime.fromtimestamp(moment / 1000, UTC)
     years, month = divmod(then.month - 1 - months, 12)
-    earlier = then.replace(
-        year=then.year + years, month=month + 1, day=min(then.day, 28)
-    )
+    earlier = then.replace(year=then.year + years, month=month + 1, day=min(then.day, 28))
     return int(earlier.timestamp() * 1000)
 
 
@@ -168,9 +158,7 @@ def _purchase(
 
 
 def _item(row: dict[str, Any], cents: int | None) -> Message:
-    levels = [
-        row[level] for level in ("department", "product_category", "product_type")
-    ]
+    levels = [row[level] for level in ("department", "product_category", "product_type")]
     path = [readable(level) for level in levels if level]
     size = _size(row["package_size"] or "")
     return message.item(
@@ -226,9 +214,7 @@ def _best_sellers(lines: Lines) -> list[int]:
 def _median_prices(lines: Lines) -> dict[int, int]:
     """Product -> lower median of its prices (cents)."""
     order = np.lexsort((lines.price, lines.product))
-    products, first, count = np.unique(
-        lines.product[order], return_index=True, return_counts=True
-    )
+    products, first, count = np.unique(lines.product[order], return_index=True, return_counts=True)
     medians = lines.price[order][first + (count - 1) // 2]
     return dict(zip(products.tolist(), medians.tolist(), strict=True))
 

@@ -22,9 +22,7 @@ class Message(NamedTuple):
 def interaction(body: dict[str, Any]) -> Message:
     """A message of `user-interactions`, keyed by its actor."""
     actor = body.get("user_id") or anonymous(body["session_id"])
-    return Message(
-        INTERACTIONS.name, actor.encode(), orjson.dumps(body), body["event_time"]
-    )
+    return Message(INTERACTIONS.name, actor.encode(), orjson.dumps(body), body["event_time"])
 
 
 def item(body: dict[str, Any]) -> Message:

@@ -38,9 +38,7 @@ def paced(
         yield message
 
 
-def _by_rate(
-    messages: Iterable[Message], rate: float
-) -> Iterator[tuple[float, Message]]:
+def _by_rate(messages: Iterable[Message], rate: float) -> Iterator[tuple[float, Message]]:
     for number, message in enumerate(messages):
         yield number / rate, message
 

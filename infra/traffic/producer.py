@@ -50,10 +50,7 @@ class Sender:
 
     def send(self, message: Message) -> None:
         """Hands one message over; waits while too many are unacknowledged."""
-        while (
-            self._sent - self.acknowledged >= MAX_UNACKNOWLEDGED
-            and self._failure is None
-        ):
+        while self._sent - self.acknowledged >= MAX_UNACKNOWLEDGED and self._failure is None:
             time.sleep(0.005)
         self._raise_failure()
         future = self._enqueue(message)
@@ -158,6 +155,8 @@ def _connect(settings: Settings) -> KafkaProducer:
             metrics_enabled=False,
             allow_auto_create_topics=False,
             max_block_ms=20_000,
+            delivery_timeout_ms=60_000,
+            bootstrap_timeout_ms=10_000,
         )
     except KafkaError as error:
         raise SendError(

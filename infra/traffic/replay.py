@@ -53,19 +53,15 @@ def replay(
     """
     show = progress or Progress(disable=True)
     data = journey.load(months, limit)
-    shift = demo_clock(home, data.ends_at, now=time.time_ns() // 1_000_000).shift_ms
     ensure_topics(settings)
+    shift = demo_clock(home, data.ends_at, now=time.time_ns() // 1_000_000).shift_ms
     started = time.monotonic()
     with Sender(settings) as sender:
         described = list(data.items(full_catalogue))
         items = sender.send_all(show.track(described, description="items"))
-        profiles = sender.send_all(
-            show.track(list(data.profiles()), description="profiles")
-        )
+        profiles = sender.send_all(show.track(list(data.profiles()), description="profiles"))
         purchases = paced(data.interactions(shift), rate, speed)
-        tracked = show.track(
-            purchases, total=data.purchases, description="interactions"
-        )
+        tracked = show.track(purchases, total=data.purchases, description="interactions")
         interactions = sender.send_all(tracked)
     times = data.lines.time
     return ReplayReport(

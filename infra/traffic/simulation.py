@@ -76,9 +76,7 @@ def simulate_past(
     per_second = events / days / DAY_MS * 1000
     plan = _plan(world, start_ms, per_second, seed)
     messages = takewhile(lambda message: message.event_time <= end_ms, simulate(plan))
-    return _send(
-        settings, world, messages, faults or Faults(seed=seed), events, progress
-    )
+    return _send(settings, world, messages, faults or Faults(seed=seed), events, progress)
 
 
 def simulate_live(
@@ -101,9 +99,7 @@ def simulate_live(
 
 def _plan(world: World, start_ms: int, events_per_second: float, seed: int) -> Plan:
     if events_per_second <= 0:
-        raise StackError(
-            "A simulation needs a rate, a number of events and days above zero."
-        )
+        raise StackError("A simulation needs a rate, a number of events and days above zero.")
     return Plan(
         world.catalogue,
         world.user_ids,
@@ -126,9 +122,7 @@ def _send(
     ensure_topics(settings)
     started = time.monotonic()
     with Sender(settings) as sender:
-        descriptions = sender.send_all(
-            show.track(world.descriptions, description="descriptions")
-        )
+        descriptions = sender.send_all(show.track(world.descriptions, description="descriptions"))
         tracked = show.track(messages, total=total, description="interactions")
         interactions = sender.send_all(_until_interrupted(faults.among(tracked)))
     return SimulationReport(

@@ -80,9 +80,7 @@ def simulate(plan: Plan) -> Iterator[Message]:
         for body in crowd.next_session(int(start)):
             # The start is in the id: a later run of the same seed makes other events.
             event = {"event_id": f"sim-{plan.seed}-{plan.start_ms}-{made}", **body}
-            heapq.heappush(
-                pending, (body["event_time"], made, message.interaction(event))
-            )
+            heapq.heappush(pending, (body["event_time"], made, message.interaction(event)))
             made += 1
 
 
@@ -119,9 +117,7 @@ class _Crowd:
         session_id = f"sim-{self._plan.seed}-{self._plan.start_ms}-s{self._sessions}"
         person = self._somebody_idle(start) or _person(self._plan, None, session_id)
         person.drift(self._plan.catalogue, self._rng)
-        events = _Session(
-            person, session_id, start, self._plan.catalogue, self._rng
-        ).events()
+        events = _Session(person, session_id, start, self._plan.catalogue, self._rng).events()
         person.free_at = events[-1]["event_time"] + SESSION_GAP_MS + 1
         return events
 
@@ -131,9 +127,7 @@ class _Crowd:
         if not ids or self._rng.random() < self._plan.anonymous_share:
             return None
         for _ in range(8):
-            user_id = ids[
-                int(len(ids) * self._rng.random() ** 2)
-            ]  # some come more often
+            user_id = ids[int(len(ids) * self._rng.random() ** 2)]  # some come more often
             person = self._people.get(user_id)
             if person is None:
                 person = self._people[user_id] = _person(self._plan, user_id)
@@ -198,18 +192,14 @@ class _Session:
             return False
         if not self._happens(CART):
             return False
-        self._add(
-            "add_to_cart", "item", item, quantity=1 + int(self._rng.expovariate(2))
-        )
+        self._add("add_to_cart", "item", item, quantity=1 + int(self._rng.expovariate(2)))
         return True
 
     def _check_out(self, item: ItemMessage) -> None:
         if self._happens(REMOVE):
             self._add("remove", "cart", item)
         elif self._happens(PURCHASE):
-            self._add(
-                "purchase", "checkout", item, quantity=1 + int(self._rng.expovariate(2))
-            )
+            self._add("purchase", "checkout", item, quantity=1 + int(self._rng.expovariate(2)))
             if self._happens(RATE):
                 self._add(
                     "rating",
@@ -221,9 +211,7 @@ class _Session:
     def _happens(self, chance: float) -> bool:
         return self._rng.random() < chance
 
-    def _add(
-        self, kind: str, page: str, item: ItemMessage | None = None, **more: Any
-    ) -> None:
+    def _add(self, kind: str, page: str, item: ItemMessage | None = None, **more: Any) -> None:
         person = self._person
         context = {"device": person.device, "country": person.country, "page": page}
         body = {
@@ -256,7 +244,5 @@ def _mean_session_length(plan: Plan) -> float:
     """Events in a session, from 500 sessions drawn aside."""
     rng = Random(f"length {plan.seed}")
     person = _person(plan, None)
-    sample = [
-        len(_Session(person, "", 0, plan.catalogue, rng).events()) for _ in range(500)
-    ]
+    sample = [len(_Session(person, "", 0, plan.catalogue, rng).events()) for _ in range(500)]
     return sum(sample) / len(sample)
