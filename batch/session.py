@@ -1,0 +1,26 @@
+"""The Spark session of the batch layer; what `spark-submit` says wins over what stands here."""
+
+from __future__ import annotations
+
+from pyspark import SparkConf
+from pyspark.sql import SparkSession
+
+#: Sized for one machine and a few million events; a cluster overrides them with `--conf`.
+DEFAULTS = {
+    "spark.master": "local[2]",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+}
+
+
+def session(name: str) -> SparkSession:
+    """Starts Spark, or joins the one that runs in this process."""
+    conf = SparkConf()
+    for key, value in DEFAULTS.items():
+        conf.setIfMissing(key, value)
+    return SparkSession.builder.appName(name).config(conf=conf).getOrCreate()
