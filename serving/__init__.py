@@ -1,0 +1,1 @@
+"""The FastAPI app: recommendations that personalise within seconds and degrade instead of failing."""

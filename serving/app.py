@@ -1,0 +1,60 @@
+"""The app: `uvicorn --factory serving.app:create_app`. Wiring only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from feature_store.declaration import load
+from feature_store.settings import Settings
+from serving import logs, problems
+from serving.connect import connect
+from serving.middleware import BodyLimit, Observed
+from serving.parts import Parts
+from serving.routes import ROUTERS
+from serving.settings import ServingSettings
+from serving.telemetry import Telemetry
+
+DESCRIPTION = """
+Recommendations that take the last click into account, say where each item came from and why, and
+keep coming when a store is out. Errors are `application/problem+json` (RFC 9457).
+"""
+
+
+def create_app() -> FastAPI:
+    """The app of one process, configured by its environment."""
+    settings, rules, telemetry = Settings(), ServingSettings(), Telemetry()
+    outside = connect(settings, rules, telemetry)
+    return app_of(Parts.assemble(load(settings.features), rules, telemetry, outside))
+
+
+def app_of(parts: Parts) -> FastAPI:
+    """The app over given parts, which start and stop with it."""
+    logs.configure()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        parts.start()
+        yield
+        parts.stop()
+
+    app = FastAPI(
+        title="Millrace",
+        description=DESCRIPTION,
+        version=version("millrace"),
+        lifespan=lifespan,
+        responses={
+            "4XX": {"model": problems.ProblemDetails, "content": {problems.MEDIA_TYPE: {}}},
+            "5XX": {"model": problems.ProblemDetails, "content": {problems.MEDIA_TYPE: {}}},
+        },
+    )
+    app.state.parts = parts
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(BodyLimit, limit=parts.rules.max_body_bytes)
+    app.add_middleware(Observed, telemetry=parts.telemetry)
+    return app

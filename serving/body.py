@@ -1,0 +1,33 @@
+"""Request bodies as bytes, so that they meet the same decoder as the messages on the topics."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic import BaseModel
+
+from serving.problems import Problem
+
+
+async def _body(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        detail = "Send JSON with Content-Type: application/json."
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+    return await request.body()
+
+
+#: The bytes of a JSON body.
+Body = Annotated[bytes, Depends(_body)]
+
+
+def describe(*models: type[BaseModel], batch: bool, example: Any) -> dict[str, Any]:
+    """OpenAPI's description of a body that is read as bytes."""
+    schemas = [model.model_json_schema() for model in models]
+    if batch:
+        schemas += [{"type": "array", "items": schema, "minItems": 1} for schema in schemas]
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,102 @@
+"""What every item is called and whether it can be had: one card an item, kept in process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from feature_store.events import minor_units
+from models.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One item as people see it. `live` says that a store told so, not only the bundle."""
+
+    item_id: str
+    title: str
+    category: tuple[str, ...] = ()
+    brand: str | None = None
+    price_minor: int | None = None
+    available: bool = True
+    deleted: bool = False
+    live: bool = False
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def offered(self) -> bool:
+        """It exists and can be had."""
+        return self.available and not self.deleted
+
+    @property
+    def price(self) -> float | None:
+        """In major units."""
+        return None if self.price_minor is None else self.price_minor / 100
+
+    @classmethod
+    def of(cls, item_id: str, record: Mapping[str, Any]) -> Card:
+        """From the contract's JSON, as a store keeps it."""
+        price = record.get("price")
+        return cls(
+            item_id=item_id,
+            title=record.get("title") or item_id,
+            category=tuple(record.get("category") or ()),
+            brand=record.get("brand"),
+            price_minor=None if price is None else minor_units(price),
+            available=record.get("available", True),
+            live=True,
+            description=record.get("description") or "",
+            tags=tuple(record.get("tags") or ()),
+        )
+
+
+class Catalogue:
+    """Cards by item id: seeded from a bundle, kept fresh from the stores."""
+
+    def __init__(self) -> None:
+        self._cards: dict[str, Card] = {}
+
+    def __len__(self) -> int:
+        return len(self._cards)
+
+    def get(self, item_id: str) -> Card | None:
+        """The card of an item, deleted ones included."""
+        return self._cards.get(item_id)
+
+    def put(self, card: Card) -> None:
+        """Adds or replaces a card."""
+        self._cards[card.item_id] = card
+
+    def seed(self, bundle: Bundle) -> None:
+        """Cards of the bundle's items that no store has described yet."""
+        said, columns = bundle.catalogue, bundle.columns
+        for position, item_id in enumerate(bundle.item_ids):
+            known = self._cards.get(item_id)
+            if known and known.live:
+                continue
+            category, brand = int(columns.category[position]), int(columns.brand[position])
+            price = float(columns.price_minor[position])
+            self._cards[item_id] = Card(
+                item_id=item_id,
+                title=said.titles[position] or item_id,
+                category=said.categories[category] if category >= 0 else (),
+                brand=said.brands[brand] if brand >= 0 else None,
+                price_minor=round(price) if math.isfinite(price) else None,
+            )
+
+    def search(self, words: str, category: str | None, limit: int) -> list[Card]:
+        """The first cards whose title, brand or category hold every word, in catalogue order."""
+        wanted = words.lower().split()
+        return list(islice(self._matching(wanted, category), limit))
+
+    def _matching(self, wanted: list[str], category: str | None) -> Iterator[Card]:
+        for card in list(self._cards.values()):
+            if not card.offered or (category and category not in card.category):
+                continue
+            text = " ".join((card.title, card.brand or "", *card.category)).lower()
+            if all(word in text for word in wanted):
+                yield card

@@ -1,0 +1,149 @@
+"""Follows `@champion`: downloads aside, verifies, warms, swaps; keeps the old one when in doubt."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+
+from feature_store.declaration import Declaration
+from feature_store.stores.base import UserState
+from feature_store.vectors import matrix
+from models.bundle import Bundle, BundleRefused
+from models.manifest import Manifest
+from models.registry import RegistryUnavailable, Version
+from models.retrieval import retrieve
+from serving.items import Items, Live
+from serving.logs import LOGGER
+from serving.telemetry import Telemetry
+
+log = logging.getLogger(LOGGER)
+
+#: Names the bundle that served last, so that a restart without MLflow serves it again.
+MARKER: Final = "serving-champion"
+
+
+class Champions(Protocol):
+    """Where the champion is announced; `models.registry.Registry` is one."""
+
+    def champion(self) -> Version | None:
+        """The version named @champion, if any; raises `RegistryUnavailable`."""
+
+    def fetch(self, version: Version, into: Path) -> Path:
+        """The version's bundle under `into`; raises `RegistryUnavailable`."""
+
+
+class Champion:
+    """The bundle that serves, swapped whole; `live` is None until there is one."""
+
+    def __init__(
+        self, root: Path, declaration: Declaration, items: Items, telemetry: Telemetry,
+        registry: Callable[[], Champions],
+    ) -> None:  # fmt: skip
+        """`registry` is called on the first turn, because importing MLflow takes seconds."""
+        self._root = root
+        self._declaration = declaration
+        self._items = items
+        self._telemetry = telemetry
+        self._connect = registry
+        self._registry: Champions | None = None
+        self._refused: set[str] = set()
+        self.live: Live | None = None
+        self.reason = "no bundle yet: run `millrace nightly`"
+
+    def start_from_disk(self) -> None:
+        """Serves the bundle that served last or, failing that, the newest that verifies."""
+        for path in self._on_disk():
+            if self._adopt(path):
+                return
+
+    def turn(self) -> None:
+        """Looks at the alias once and swaps if it has moved."""
+        try:
+            self._registry = self._registry or self._connect()
+            version = self._registry.champion()
+            if version and version.bundle_id != self._serving() and self._worth(version):
+                self._follow(self._registry, version)
+        except RegistryUnavailable as error:
+            self._telemetry.failures.labels("mlflow").inc()
+            self._say("registry unavailable", reason=str(error))
+
+    def _follow(self, registry: Champions, version: Version) -> None:
+        """A copy on disk that is damaged is fetched once more before the version is refused."""
+        path = registry.fetch(version, self._root)
+        if self._adopt(path):
+            return
+        shutil.rmtree(path, ignore_errors=True)
+        if not self._adopt(registry.fetch(version, self._root)):
+            self._refused.add(version.version)
+
+    def _adopt(self, path: Path) -> bool:
+        try:
+            bundle = Bundle.load(path, self._declaration)
+            warm(bundle, self._declaration)
+        except (BundleRefused, RankerBroken) as error:
+            self.reason = f"bundle {path.name} refused: {error}"
+            self._telemetry.refused.inc()
+            self._say("bundle refused", bundle=path.name, reason=str(error))
+            return False
+        self._swap(bundle)
+        return True
+
+    def _swap(self, bundle: Bundle) -> None:
+        self.live = self._items.adopt(bundle)
+        self._telemetry.bundle.clear()
+        self._telemetry.bundle.labels(bundle.id).set(1)
+        self._say("bundle serves", bundle=bundle.id)
+        try:
+            (self._root / MARKER).write_text(bundle.id)
+        except OSError as error:
+            self._say("champion not remembered", reason=str(error))
+
+    def _on_disk(self) -> Iterator[Path]:
+        marker = self._root / MARKER
+        last = marker.read_text().strip() if marker.is_file() else ""
+        found = self._root.iterdir() if self._root.is_dir() else ()
+        paths = [path for path in found if path.is_dir() and not path.name.startswith(".")]
+        yield from sorted(paths, key=lambda p: (p.name == last, _made_at(p)), reverse=True)
+
+    def _worth(self, version: Version) -> bool:
+        return version.version not in self._refused
+
+    def _serving(self) -> str | None:
+        return self.live.bundle.id if self.live else None
+
+    def _say(self, message: str, **fields: str) -> None:
+        log.info(message, extra={"fields": fields})
+
+
+class RankerBroken(Exception):
+    """A bundle that loads but does not rank."""
+
+
+def warm(bundle: Bundle, declaration: Declaration) -> None:
+    """Answers one request for nobody, so that a bundle that cannot is never swapped in.
+
+    Raises `RankerBroken`.
+    """
+    user, now = UserState(""), bundle.sources.cut_ms
+    try:
+        found = retrieve(bundle.sources, user, now)
+        rows = matrix(
+            declaration, user, bundle.columns, bundle.index_of, found.positions, found.scores, now
+        )
+        scores = bundle.ranker.predict(rows) if bundle.ranker else found.blended()
+    except Exception as error:  # whatever is wrong with it, the bundle at hand is better
+        raise RankerBroken(repr(error)) from error
+    if not np.isfinite(scores).all():
+        raise RankerBroken("its scores are not finite")
+
+
+def _made_at(path: Path) -> int:
+    try:
+        return Manifest.read(path).created_at
+    except BundleRefused:
+        return 0

@@ -1,0 +1,48 @@
+"""The real world: Redis, Cassandra, Kafka and MLflow, none of which has to be there at the start."""
+
+from __future__ import annotations
+
+from feature_store.settings import Settings
+from feature_store.stores.cassandra import CassandraStore
+from feature_store.stores.redis import RedisStore
+from models.registry import Registry
+from serving.background import Loop
+from serving.guard import Guard, Ladder
+from serving.parts import Outside
+from serving.publisher import KafkaPublisher
+from serving.settings import ServingSettings
+from serving.telemetry import Telemetry
+
+#: Cassandra and Kafka are looked for this often until they are there.
+CONNECT_S = 2.0
+
+
+def connect(settings: Settings, rules: ServingSettings, telemetry: Telemetry) -> Outside:
+    """Connects what connects at once, and leaves loops to connect the rest."""
+    redis_s = rules.redis_deadline_ms / 1_000
+    hot = Guard("redis", telemetry, RedisStore.connect(settings, redis_s), pause_s=rules.pause_s)
+    patient_hot = Guard("redis", telemetry, RedisStore.connect(settings), pause_s=rules.pause_s)
+    kept = Guard(
+        "cassandra",
+        telemetry,
+        deadline_s=rules.cassandra_deadline_ms / 1_000,
+        pause_s=rules.pause_s,
+    )
+    patient_kept = Guard("cassandra", telemetry, pause_s=rules.pause_s)
+
+    def connect_cassandra() -> bool:
+        kept.store = patient_kept.store = CassandraStore.connect(settings)
+        return True
+
+    publisher = KafkaPublisher(settings, rules.kafka_deadline_ms, telemetry)
+    return Outside(
+        stores=Ladder(hot, kept),
+        patient_stores=Ladder(patient_hot, patient_kept),
+        publisher=publisher,
+        registry=lambda: Registry(settings.mlflow, settings.namespace),
+        bundles=settings.bundles,
+        connecting=(
+            Loop("cassandra", CONNECT_S, connect_cassandra, telemetry),
+            Loop("kafka", CONNECT_S, publisher.connect, telemetry),
+        ),
+    )

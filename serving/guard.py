@@ -1,0 +1,161 @@
+"""Calls to stores: within a deadline, never again for a moment after a failure, in rungs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from feature_store.stores.base import Store, StoreUnavailable
+from serving.logs import LOGGER
+from serving.telemetry import Telemetry
+
+log = logging.getLogger(LOGGER)
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+#: Threads that wait for one store; more callers than this wait for a thread, within the deadline.
+WORKERS = 16
+
+
+class Guard:
+    """One store behind a circuit breaker.
+
+    With `deadline_s` a call runs in the guard's own threads and is given up in time, whatever
+    the driver does; without it the store's own timeouts hold.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        telemetry: Telemetry,
+        store: Store | None = None,
+        deadline_s: float | None = None,
+        pause_s: float = 1.0,
+    ) -> None:
+        self.name = name
+        self.store = store
+        self._telemetry = telemetry
+        self._deadline_s = deadline_s
+        self._pause_s = pause_s
+        self._lock = threading.Lock()
+        self._retry_at: float | None = None
+        self._workers = None if deadline_s is None else ThreadPoolExecutor(WORKERS, f"guard-{name}")
+
+    def call(self, read: Callable[[Store], T]) -> T:
+        """What `read` returns; raises `StoreUnavailable` at once while the store is left alone."""
+        store = self.store
+        if store is None or not self._admits():
+            raise StoreUnavailable(f"{self.name}: left alone after a failure")
+        try:
+            value = self._run(store, read)
+        except StoreUnavailable as error:
+            self._failed(str(error), trace=False)
+            raise
+        except Exception as error:  # an answer that cannot be read is no better than none
+            self._failed(repr(error), trace=True)
+            raise StoreUnavailable(f"{self.name}: {error!r}") from error
+        self._retry_at = None
+        return value
+
+    def close(self) -> None:
+        """Lets the waiting threads and the store's connections go."""
+        if self._workers:
+            self._workers.shutdown(wait=False, cancel_futures=True)
+        if self.store:
+            self.store.close()
+
+    def _failed(self, reason: str, trace: bool) -> None:
+        self._retry_at = time.monotonic() + self._pause_s
+        self._telemetry.failures.labels(self.name).inc()
+        fields = {"store": self.name, "reason": reason}
+        log.warning("store failed", exc_info=trace, extra={"fields": fields})
+
+    def _admits(self) -> bool:
+        """While a store is out, one caller a pause is the probe and the rest pass it by."""
+        if self._retry_at is None:
+            return True
+        with self._lock:
+            now = time.monotonic()
+            if self._retry_at is None:
+                return True
+            if now < self._retry_at:
+                return False
+            self._retry_at = now + self._pause_s
+            return True
+
+    def _run(self, store: Store, read: Callable[[Store], T]) -> T:
+        if self._workers is None:
+            return read(store)
+        future = self._workers.submit(read, store)
+        try:
+            return future.result(self._deadline_s)
+        except FutureTimeout:
+            future.cancel()
+            raise StoreUnavailable(f"{self.name}: no answer in {self._deadline_s} s") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """What was read, from which store ("" for none), and which stores failed on the way."""
+
+    value: T | None
+    store: str
+    failed: tuple[str, ...]
+
+
+class Ladder:
+    """Stores in order of preference: the next is asked when one fails or does not know."""
+
+    def __init__(self, *rungs: Guard) -> None:
+        self._rungs = rungs
+
+    def read(
+        self, read: Callable[[Store], T], known: Callable[[T], bool] = lambda _: True
+    ) -> Reading[T]:
+        """Never raises `StoreUnavailable`; with nothing known, the last answer there was."""
+        value: T | None = None
+        source = ""
+        failed: list[str] = []
+        for rung in self._rungs:
+            try:
+                value, source = rung.call(read), rung.name
+            except StoreUnavailable:
+                failed.append(rung.name)
+                continue
+            if known(value):
+                break
+        return Reading(value, source, tuple(failed))
+
+    def collect(
+        self, ids: Sequence[str], read: Callable[[Store, Sequence[str]], dict[str, V]]
+    ) -> Reading[dict[str, V]]:
+        """Values by id; the next store is asked for those that the better ones do not know.
+
+        The value is None when no store answered.
+        """
+        found: dict[str, V] = {}
+        missing = ids
+        sources: list[str] = []
+        failed: list[str] = []
+        for rung in self._rungs:
+            try:
+                found |= rung.call(lambda store: read(store, missing))  # noqa: B023 (called now)
+                sources.append(rung.name)
+            except StoreUnavailable:
+                failed.append(rung.name)
+            missing = [item_id for item_id in ids if item_id not in found]
+            if not missing:
+                break
+        return Reading(found if sources else None, "+".join(sources), tuple(failed))
+
+    def close(self) -> None:
+        """Lets go of the stores and the threads that wait for them."""
+        for rung in self._rungs:
+            rung.close()

@@ -1,0 +1,142 @@
+"""Keeps items fresh in process, so that a request never fetches two hundred of them.
+
+Everything is read once, in the background; then only what changed, and slowly round and round in
+case a change was missed. Window values fall with time even when nothing happens: they are read
+again from the tiles at hand about once a minute.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
+
+import numpy as np
+
+from feature_store.declaration import Declaration, Entity
+from feature_store.stores.base import StoreUnavailable
+from feature_store.tiles import TileSet
+from feature_store.vectors import ItemColumns, window_values
+from models.bundle import Bundle
+from serving.catalogue import Card, Catalogue
+from serving.guard import Ladder
+
+CHUNK: Final = 250
+#: Writers stamp a change before they write it; looking back this far misses none.
+OVERLAP_MS: Final = 3_000
+#: How long one round over all items takes: of their windows, and of reading them from a store.
+WINDOWS_ROUND_S: Final = 60.0
+STORE_ROUND_S: Final = 600.0
+#: A pause between chunks lets requests have the interpreter.
+BREATH_S: Final = 0.005
+
+
+@dataclass(frozen=True)
+class Live:
+    """A bundle and the item columns of this moment: what one request uses, together."""
+
+    bundle: Bundle
+    columns: ItemColumns
+
+
+class Items:
+    """The cards and tiles of all items, and the columns of the bundle that serves."""
+
+    def __init__(
+        self, declaration: Declaration, catalogue: Catalogue, stores: Ladder, refresh_s: float
+    ) -> None:
+        self._declaration = declaration
+        self._catalogue = catalogue
+        self._stores = stores
+        self._tiles: dict[str, TileSet] = {}
+        self._unread: dict[str, None] = {}
+        self._windows_round = Round(self._tiles, refresh_s / WINDOWS_ROUND_S)
+        self._store_round = Round(self._tiles, refresh_s / STORE_ROUND_S)
+        self._since = _now_ms()
+        self._live: Live | None = None
+        self.complete = False
+
+    def adopt(self, bundle: Bundle) -> Live:
+        """Columns for a bundle: its own as of the cut, then whatever is known by now."""
+        self._catalogue.seed(bundle)
+        columns = replace(bundle.columns, windows=np.array(bundle.columns.windows))
+        self._live = live = Live(bundle, columns)
+        self._fill(live, list(self._tiles))
+        self._unread |= {item: None for item in bundle.item_ids if item not in self._tiles}
+        return live
+
+    def want(self, ids: Iterable[str]) -> None:
+        """Asks for items that no bundle may know yet to be read."""
+        self._unread |= {item: None for item in ids if item not in self._tiles}
+
+    def turn(self) -> None:
+        """One round: what has grown old, what nobody has read yet, what changed."""
+        if self._live:
+            self._fill(self._live, self._windows_round.next())
+        started = _now_ms()
+        self._read_all(list(self._unread))
+        self.complete = self._live is not None
+        self._read_all(self._changed())
+        self._since = started - OVERLAP_MS
+        self._read_all(self._store_round.next())
+
+    def _changed(self) -> list[str]:
+        since = self._since
+        return self._stores.read(lambda store: store.changed_items(since)).value or []
+
+    def _read_all(self, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), CHUNK):
+            self._read(ids[start : start + CHUNK])
+            time.sleep(BREATH_S)
+
+    def _read(self, ids: Sequence[str]) -> None:
+        tiles = self._stores.read(lambda store: store.read_item_tiles(ids), known=bool).value
+        records = self._stores.collect(ids, lambda store, missing: store.read_items(missing))
+        if tiles is None or records.value is None:
+            raise StoreUnavailable("no store answers for items")
+        for item_id in ids:
+            self._describe(item_id, records.value.get(item_id), certain=not records.failed)
+            self._tiles[item_id] = tiles.get(item_id) or TileSet()
+            self._unread.pop(item_id, None)
+        if self._live:
+            self._fill(self._live, ids)
+
+    def _describe(self, item_id: str, record: object, certain: bool) -> None:
+        """An item that a store has described before, and none does now, was deleted."""
+        known = self._catalogue.get(item_id)
+        if isinstance(record, dict):
+            self._catalogue.put(Card.of(item_id, record))
+        elif known and known.live and certain:
+            self._catalogue.put(replace(known, deleted=True))
+
+    def _fill(self, live: Live, ids: Sequence[str]) -> None:
+        now = _now_ms()
+        for item_id in ids:
+            position = live.bundle.index_of.get(item_id)
+            if position is not None:
+                values = window_values(self._declaration, Entity.ITEM, self._tiles[item_id], now)
+                live.columns.windows[position] = values
+
+
+class Round:
+    """Goes round the keys of a growing dictionary, a share of them at a time."""
+
+    def __init__(self, keys: dict[str, TileSet], share: float) -> None:
+        self._keys = keys
+        self._share = share
+        self._left: Iterator[str] = iter(())
+
+    def next(self) -> list[str]:
+        """The next share; at the end, the rest."""
+        count = 1 + int(len(self._keys) * self._share)
+        batch = list(islice(self._left, count))
+        if not batch:
+            self._left = iter(list(self._keys))
+            batch = list(islice(self._left, count))
+        return batch
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,119 @@
+"""Everything the routes need, put together once and passed to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from feature_store.declaration import Declaration
+from serving.background import Loop
+from serving.catalogue import Catalogue
+from serving.champion import Champion, Champions
+from serving.features import FeatureReader
+from serving.guard import Ladder
+from serving.impressions import ImpressionLog
+from serving.items import Items
+from serving.publisher import Publisher
+from serving.recommend import Recommender
+from serving.settings import ServingSettings
+from serving.telemetry import Telemetry
+from serving.trending import Trending
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the process depends on: two ladders of stores, Kafka, the registry, a directory.
+
+    `stores` answer requests within deadlines; `patient_stores` feed the background refreshers.
+    `connecting` are loops that run until a dependency is there.
+    """
+
+    stores: Ladder
+    patient_stores: Ladder
+    publisher: Publisher
+    registry: Callable[[], Champions]
+    bundles: Path
+    connecting: tuple[Loop, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The running parts of one API process."""
+
+    outside: Outside
+    rules: ServingSettings
+    telemetry: Telemetry
+    features: FeatureReader
+    catalogue: Catalogue
+    items: Items
+    trending: Trending
+    champion: Champion
+    impressions: ImpressionLog
+    recommender: Recommender
+    loops: tuple[Loop, ...]
+
+    @classmethod
+    def assemble(
+        cls,
+        declaration: Declaration,
+        rules: ServingSettings,
+        telemetry: Telemetry,
+        outside: Outside,
+    ) -> Parts:
+        """Puts the parts together; nothing runs yet."""
+        catalogue = Catalogue()
+        items = Items(declaration, catalogue, outside.patient_stores, rules.refresh_s)
+        trending = Trending(outside.patient_stores, items.want)
+        champion = Champion(outside.bundles, declaration, items, telemetry, outside.registry)
+        impressions = ImpressionLog(outside.publisher, telemetry, rules.impressions_queued)
+        features = FeatureReader(outside.stores)
+        return cls(
+            outside=outside,
+            rules=rules,
+            telemetry=telemetry,
+            features=features,
+            catalogue=catalogue,
+            items=items,
+            trending=trending,
+            champion=champion,
+            impressions=impressions,
+            recommender=Recommender(
+                declaration, features, champion, items, trending, catalogue, impressions,
+                telemetry, rules.blocked,
+            ),
+            loops=(
+                *outside.connecting,
+                Loop("trending", rules.refresh_s, trending.turn, telemetry),
+                Loop("items", rules.refresh_s, items.turn, telemetry),
+                Loop("champion", rules.champion_s, champion.turn, telemetry),
+            ),
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Loads the bundle on disk, then lets the background catch up with the world."""
+        self.champion.start_from_disk()
+        self.impressions.start()
+        for loop in self.loops:
+            loop.start()
+
+    def stop(self) -> None:
+        """Stops the background, sends what is left, disconnects."""
+        for loop in self.loops:
+            loop.stop()
+        self.impressions.stop()
+        self.outside.publisher.close()
+        self.outside.stores.close()
+        self.outside.patient_stores.close()
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that got the request."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Running = Annotated[Parts, Depends(parts_of)]

@@ -1,0 +1,113 @@
+"""Messages to Kafka: acknowledged within a deadline, or refused with `KafkaUnavailable`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from feature_store.settings import Settings
+from serving.telemetry import Telemetry
+
+
+class KafkaUnavailable(Exception):
+    """Kafka did not acknowledge in time; the message may or may not be in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message; `topic` is the plain name, without the namespace."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+class Publisher(Protocol):
+    """Where accepted messages go."""
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Returns when Kafka has acknowledged all; raises `KafkaUnavailable` otherwise."""
+
+    def hand_over(self, message: Outgoing) -> None:
+        """Sends without waiting; raises `KafkaUnavailable` when not even that is possible."""
+
+    def close(self) -> None:
+        """Sends what is left and disconnects."""
+
+
+class KafkaPublisher:
+    """Two producers, because waiting a moment makes impressions cheap and interactions slow."""
+
+    def __init__(self, settings: Settings, deadline_ms: int, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._deadline_s = deadline_ms / 1_000
+        self._telemetry = telemetry
+        self._prompt: KafkaProducer | None = None
+        self._patient: KafkaProducer | None = None
+
+    def connect(self) -> bool:
+        """Tries once to reach Kafka; True when both producers are there."""
+        try:
+            self._prompt = self._prompt or self._producer(linger_ms=0)
+            self._patient = self._patient or self._producer(linger_ms=100)
+        except KafkaError as error:
+            self._telemetry.failures.labels("kafka").inc()
+            raise KafkaUnavailable(
+                f"Kafka does not answer at {self._settings.kafka}: {error}"
+            ) from error
+        return True
+
+    def publish(self, messages: Sequence[Outgoing]) -> None:
+        ends = time.monotonic() + self._deadline_s
+        try:
+            futures = [self._send(self._prompt, message) for message in messages]
+            for future in futures:
+                future.get(timeout=max(0.0, ends - time.monotonic()))
+        except (KafkaError, KafkaUnavailable) as error:
+            self._count(messages, "refused")
+            self._telemetry.failures.labels("kafka").inc()
+            raise KafkaUnavailable(str(error)) from error
+        self._count(messages, "acknowledged")
+
+    def hand_over(self, message: Outgoing) -> None:
+        try:
+            self._send(self._patient, message)
+        except KafkaError as error:
+            raise KafkaUnavailable(str(error)) from error
+
+    def close(self) -> None:
+        for producer in (self._prompt, self._patient):
+            if producer:
+                producer.close(timeout=2)
+
+    def _send(self, producer: KafkaProducer | None, message: Outgoing) -> Any:
+        if producer is None:
+            raise KafkaUnavailable("not connected yet")
+        topic = self._settings.topic(message.topic)
+        return producer.send(topic, message.value, message.key)
+
+    def _count(self, messages: Sequence[Outgoing], fate: str) -> None:
+        for message in messages:
+            self._telemetry.interactions.labels(message.topic, fate).inc()
+
+    def _producer(self, linger_ms: int) -> KafkaProducer:
+        """A message nobody waits for any more is given up with the deadline, not later."""
+        deadline_ms = int(self._deadline_s * 1_000)
+        return KafkaProducer(
+            bootstrap_servers=self._settings.kafka,
+            acks="all",
+            linger_ms=linger_ms,
+            compression_type="gzip" if linger_ms else None,
+            request_timeout_ms=deadline_ms,
+            delivery_timeout_ms=deadline_ms + linger_ms,
+            max_block_ms=deadline_ms,
+            bootstrap_timeout_ms=deadline_ms,
+            reconnect_backoff_max_ms=1_000,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )

@@ -1,0 +1,94 @@
+"""Says in words why an item is in the list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from feature_store.stores.base import Recent, UserState
+from models.bundle import Bundle
+from models.interactions import Ints
+from models.neighbours import Neighbours
+from serving.catalogue import Catalogue
+
+#: How many of the newest interactions may be named as a reason.
+SEEDS: Final = 20
+TITLE_SHOWN: Final = 60
+VERBS: Final[Mapping[str, str]] = {
+    "view": "viewed",
+    "click": "viewed",
+    "add_to_cart": "put in your cart",
+    "purchase": "bought",
+    "like": "liked",
+    "rating": "rated",
+}
+TRENDING: Final = "trending now"
+POPULAR: Final = "popular"
+TASTE: Final = "people with your taste bought this"
+
+
+class Reasons:
+    """The reasons of one answer."""
+
+    def __init__(self, bundle: Bundle, catalogue: Catalogue, user: UserState) -> None:
+        self._catalogue = catalogue
+        self._bought = Counter(r.item_id for r in user.recents if r.type == "purchase")
+        self._seen = {r.item_id: r for r in reversed(user.recents) if r.type in VERBS}
+        self._seeds = _seeds(bundle, user)
+        positions = [bundle.index_of[recent.item_id] for recent in self._seeds]
+        self._near = [
+            _near(neighbours, positions)
+            for neighbours in (bundle.sources.covisitation, bundle.sources.content)
+        ]
+
+    def of(self, item_id: str, position: int, sources: tuple[str, ...]) -> str:
+        """The most telling reason there is for an item that `sources` offered."""
+        if "own" in sources:
+            return self._own(item_id)
+        if seed := self._neighbour(position):
+            return f"because you {VERBS[seed.type]} {self._title(seed.item_id)}"
+        if "als" in sources:
+            return TASTE
+        if "covisitation" in sources or "content" in sources:
+            return "goes with what you usually pick"
+        return TRENDING if "trending" in sources else POPULAR
+
+    def _own(self, item_id: str) -> str:
+        times = self._bought[item_id]
+        if times > 1:
+            return "you buy this often"
+        if times == 1:
+            return "you bought this before"
+        if recent := self._seen.get(item_id):
+            return f"you {VERBS[recent.type]} this"
+        return "from your history"
+
+    def _neighbour(self, position: int) -> Recent | None:
+        for near in self._near:
+            rows = np.flatnonzero((near == position).any(axis=1))
+            if len(rows):
+                return self._seeds[int(rows[0])]
+        return None
+
+    def _title(self, item_id: str) -> str:
+        card = self._catalogue.get(item_id)
+        title = card.title if card else item_id
+        return title if len(title) <= TITLE_SHOWN else title[: TITLE_SHOWN - 1] + "…"
+
+
+def _seeds(bundle: Bundle, user: UserState) -> list[Recent]:
+    """The newest interaction with each item that speaks for it, newest first."""
+    newest: dict[str, Recent] = {}
+    for recent in user.recents:
+        if recent.type in VERBS and recent.item_id in bundle.index_of:
+            newest.setdefault(recent.item_id, recent)
+        if len(newest) == SEEDS:
+            break
+    return list(newest.values())
+
+
+def _near(neighbours: Neighbours, positions: list[int]) -> Ints:
+    return np.asarray(neighbours.items[positions]).reshape(len(positions), -1)

@@ -1,0 +1,36 @@
+"""Health for orchestrators, metrics for Prometheus."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from serving.answers import Health
+from serving.parts import Running
+from serving.problems import response
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/health/live", response_model=Health)
+def live() -> Response:
+    """200 while the process works, whatever is down around it."""
+    return Health(status="live").response()
+
+
+@router.get("/health/ready", response_model=Health)
+def ready(parts: Running) -> Response:
+    """200 with a bundle in memory; stores may be out, the answers then say so."""
+    champion = parts.champion
+    if champion.live is None:
+        return response(503, f"Not ready: {champion.reason}.", {"Retry-After": "5"})
+    fresh = {"trending": parts.trending.fresh, "item_features": parts.items.complete}
+    degraded = [name for name, good in fresh.items() if not good]
+    return Health(status="ready", bundle=champion.live.bundle.id, degraded=degraded).response()
+
+
+@router.get("/metrics", include_in_schema=False)
+def metrics(parts: Running) -> Response:
+    """What Prometheus scrapes."""
+    return Response(parts.telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,57 @@
+"""`GET /api/trending`: what is moving now, everywhere or in one category."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from feature_store.events import Identifier
+from serving.answers import TrendingAnswer, TrendingItem
+from serving.parts import Parts, Running
+
+router = APIRouter(prefix="/api", tags=["trending"])
+
+WindowName = Literal["5m", "1h", "24h", "7d", "28d"]
+STALE: Final = ["trending"]
+
+
+class Wanted(BaseModel):
+    """Which list."""
+
+    model_config = ConfigDict(extra="forbid")
+    window: WindowName = "1h"
+    category: Identifier | None = None
+    limit: int = Field(20, ge=1, le=100)
+
+
+@router.get("/trending", response_model=TrendingAnswer)
+def trending(wanted: Annotated[Wanted, Query()], parts: Running) -> Response:
+    """The last list published; an older one, said to be so, when no store answers."""
+    published = parts.trending.published(wanted.window)
+    return TrendingAnswer(
+        window=wanted.window,
+        category=wanted.category,
+        published_at=published.published_at if published else None,
+        items=_items(wanted, parts),
+        degraded=[] if parts.trending.fresh else STALE,
+    ).response()
+
+
+def _items(wanted: Wanted, parts: Parts) -> list[TrendingItem]:
+    listed = parts.trending.top(wanted.window, wanted.category)
+    cards = ((parts.catalogue.get(item_id), score) for item_id, score in listed)
+    return [
+        TrendingItem(
+            id=card.item_id,
+            title=card.title,
+            category=list(card.category),
+            brand=card.brand,
+            price=card.price,
+            score=score,
+        )
+        for card, score in cards
+        if card and card.offered
+    ][: wanted.limit]

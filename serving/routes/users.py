@@ -1,0 +1,113 @@
+"""`/api/users`: what is known about a user, telling us who a user is, some users to try."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+from pydantic import ConfigDict, ValidationError
+
+from feature_store.events import (
+    Identifier,
+    InvalidEvent,
+    ProfileMessage,
+    decode_profile,
+)
+from feature_store.topics import PROFILES
+from models.own import OwnHistory
+from serving.answers import Accepted, UserAnswer, UserEvent, UserSample
+from serving.body import Body, describe
+from serving.parts import Parts, Running
+from serving.problems import FieldError, Problem, field_errors, invalid
+from serving.publisher import KafkaUnavailable, Outgoing
+
+router = APIRouter(prefix="/api", tags=["users"])
+
+RETRY_AFTER_S: Final = 2
+EXAMPLE: Final = {"country": "NO", "age_band": "35-44", "preferred_categories": ["PRODUCE"]}
+
+
+class NewProfile(ProfileMessage):
+    """A profile as an app sends it; the user is named by the path."""
+
+    model_config = ConfigDict(extra="forbid")
+    user_id: Identifier | None = None  # type: ignore[assignment]
+
+
+@router.get("/users/sample", response_model=UserSample)
+def sample(parts: Running, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
+    """Some users with a history, the same until the next bundle."""
+    live = parts.champion.live
+    return UserSample(users=_spread(live.bundle.sources.own, limit) if live else []).response()
+
+
+@router.get("/users/{user_id}", response_model=UserAnswer)
+def user(user_id: Identifier, parts: Running) -> Response:
+    """Profile and last interactions. 404 when no store knows the user."""
+    known = parts.features.read(user_id)
+    if known.user.profile is None and not known.user.recents and not known.failed:
+        raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known about this user.")
+    return UserAnswer(
+        user_id=user_id,
+        profile=dict(known.user.profile) if known.user.profile else None,
+        recents=_events(known.user.recents[:50], parts),
+        features_from=known.store or None,
+        degraded=list(known.failed),
+    ).response()
+
+
+@router.put(
+    "/users/{user_id}",
+    status_code=202,
+    response_model=Accepted,
+    openapi_extra=describe(NewProfile, batch=False, example=EXAMPLE),
+)
+def put_user(user_id: Identifier, body: Body, parts: Running) -> Response:
+    """Replaces a user's profile once the stream has it; 202 means that Kafka has it."""
+    message = _message(user_id, body)
+    value = orjson.dumps(message)
+    profile = decode_profile(value)
+    if isinstance(profile, InvalidEvent):
+        raise invalid([FieldError(field="body", reason=profile.reason)])
+    try:
+        parts.outside.publisher.publish([Outgoing(PROFILES.name, user_id.encode(), value)])
+    except KafkaUnavailable:
+        detail = "Kafka did not acknowledge in time. Send the same again."
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after_s=RETRY_AFTER_S) from None
+    return Accepted(accepted=1, event_ids=[]).response(202)
+
+
+def _message(user_id: str, body: bytes) -> dict[str, Any]:
+    try:
+        said = NewProfile.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid(field_errors(list(error.errors(include_input=False)))) from None
+    if said.user_id not in (None, user_id):
+        raise invalid([FieldError(field="body.user_id", reason="differs from the path")])
+    return {**said.model_dump(exclude_none=True), "user_id": user_id}
+
+
+def _events(recents: Any, parts: Parts) -> list[UserEvent]:
+    return [
+        UserEvent(
+            event_id=recent.event_id,
+            type=recent.type,
+            item_id=recent.item_id,
+            title=card.title if (card := parts.catalogue.get(recent.item_id)) else None,
+            event_time=recent.event_time,
+        )
+        for recent in recents
+    ]
+
+
+def _spread(own: OwnHistory, limit: int) -> list[str]:
+    """Named users whose histories go from short to long, evenly."""
+    people = [actor for actor in own.row_of if not actor.startswith("anon:")]
+    lengths = np.diff(own.indptr)
+    people.sort(key=lambda actor: lengths[own.row_of[actor]])
+    step = max(1, len(people) // limit)
+    return people[step // 2 :: step][:limit]

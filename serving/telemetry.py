@@ -1,0 +1,80 @@
+"""The catalogue of metrics: every name the API exposes, what it counts, and by which labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+AGES = (0.25, 0.5, 1, 2, 5, 30, 300, 3_600, 86_400, 604_800)
+
+
+class Telemetry:
+    """One registry a process; passed to the parts that count something."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        prefix = "millrace_serving"
+        self.requests = Counter(
+            f"{prefix}_requests", "Answers.", ["route", "method", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            f"{prefix}_request_seconds", "Time to answer.", ["route"],
+            buckets=SECONDS, registry=registry,
+        )  # fmt: skip
+        self.steps = Histogram(
+            f"{prefix}_step_seconds", "Time of each step of a recommendation.", ["step"],
+            buckets=SECONDS, registry=registry,
+        )  # fmt: skip
+        self.offered = Counter(
+            f"{prefix}_items_offered", "Items answered, by source.", ["source"], registry=registry
+        )
+        self.degraded = Counter(
+            f"{prefix}_degraded", "Answers that lacked a part.", ["part"], registry=registry
+        )
+        self.failures = Counter(
+            f"{prefix}_dependency_failures", "Failed calls.", ["dependency"], registry=registry
+        )
+        self.interactions = Counter(
+            f"{prefix}_messages", "Messages for Kafka, by fate.", ["topic", "fate"],
+            registry=registry,
+        )  # fmt: skip
+        self.feature_age = Histogram(
+            f"{prefix}_feature_age_seconds", "Age of the newest interaction used.",
+            buckets=AGES, registry=registry,
+        )  # fmt: skip
+        self.not_finite = Counter(
+            f"{prefix}_scores_not_finite", "NaN or infinite scores replaced.", registry=registry
+        )
+        self.bundle = Gauge(
+            f"{prefix}_bundle", "1 for the bundle that serves.", ["bundle"], registry=registry
+        )
+        self.refused = Counter(
+            f"{prefix}_bundles_refused", "Bundles that were not loaded.", registry=registry
+        )
+        self.background = Counter(
+            f"{prefix}_background_failures", "Failed turns of a background task.", ["task"],
+            registry=registry,
+        )  # fmt: skip
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Times one step of a recommendation."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.steps.labels(name).observe(perf_counter() - started)
+
+    def exposition(self) -> bytes:
+        """What Prometheus scrapes."""
+        return generate_latest(self.registry)

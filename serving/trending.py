@@ -1,0 +1,52 @@
+"""The trending lists in memory: read every second, and the last known when nothing answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from feature_store.stores.base import StoreUnavailable, TrendingList
+from feature_store.tiles import WINDOWS
+from serving.guard import Ladder
+
+#: The segment of a list that holds everything.
+EVERYWHERE = ""
+
+
+class Trending:
+    """A snapshot of every window's published lists."""
+
+    def __init__(self, stores: Ladder, want: Callable[[Iterable[str]], None]) -> None:
+        """`want` is told of every item in a list, so that its card gets read."""
+        self._stores = stores
+        self._want = want
+        self._lists: dict[str, TrendingList] = {}
+        self.fresh = False
+
+    def turn(self) -> None:
+        """Reads every window; keeps the old lists where no store answers."""
+        for window in WINDOWS:
+            reading = self._stores.read(
+                lambda store, name=window.name: store.read_trending(name),  # type: ignore[misc]
+                known=lambda found: found is not None,
+            )
+            if not reading.store:
+                self.fresh = False
+                raise StoreUnavailable("no store answers for trending")
+            if reading.value:
+                self._adopt(reading.value)
+        self.fresh = True
+
+    def _adopt(self, published: TrendingList) -> None:
+        known = self._lists.get(published.window)
+        if known is None or known.published_at < published.published_at:
+            self._lists[published.window] = published
+            self._want(item for listed in published.segments.values() for item, _ in listed)
+
+    def published(self, window: str) -> TrendingList | None:
+        """The newest list known of a window."""
+        return self._lists.get(window)
+
+    def top(self, window: str, category: str | None = None) -> Sequence[tuple[str, float]]:
+        """(item id, score), best first; of one category or of everything."""
+        published = self._lists.get(window)
+        return published.segments.get(category or EVERYWHERE, ()) if published else ()
