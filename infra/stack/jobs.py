@@ -15,7 +15,7 @@ from typing import Final
 
 from infra.stack.errors import StackError
 from infra.stack.files import locked, write_atomically
-from infra.stack.flink import classpath, java_options
+from infra.stack.flink_conf import classpath, java_options
 from infra.stack.http import call_json
 from infra.stack.lifecycle import telling_line
 from infra.stack.prerequisites import java

@@ -121,7 +121,7 @@ def _open_log(log: Path) -> None:
 
 def _obituary(service: Service, what: str) -> str:
     line = telling_line(_since_start(service.log))
-    said = f"; its last words: {line}" if line else ""
+    said = f"; its last words: {line.rstrip('.')}" if line else ""
     return f"{service.name} {what}{said}. The whole story is in {service.log}."
 
 

@@ -14,7 +14,8 @@ from typing import Final
 
 from infra.stack.cassandra import Cassandra
 from infra.stack.errors import StackError
-from infra.stack.flink import JobManager, TaskManager, flink_environment
+from infra.stack.flink import JobManager, TaskManager
+from infra.stack.flink_conf import flink_environment
 from infra.stack.home import Home
 from infra.stack.interrupts import uninterrupted
 from infra.stack.kafka import Kafka
