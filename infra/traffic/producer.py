@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
 from types import TracebackType
@@ -90,7 +91,8 @@ class Sender:
             if kind is None or issubclass(kind, KeyboardInterrupt):
                 self.flush()
         finally:
-            self._producer.close(timeout=5)
+            with suppress(KafkaError):  # what is lost by now, `flush` has said
+                self._producer.close(timeout=1)
 
     def _enqueue(self, message: Message) -> Any:
         topic = self._topics.get(message.topic)
