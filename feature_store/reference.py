@@ -106,5 +106,3 @@ def ring(tiles: Iterable[Tile]) -> dict[tuple[str, str, str], Tile]:
         if address not in kept or kept[address].version < tile.version:
             kept[address] = tile
     return kept
-
-

@@ -48,10 +48,13 @@ def tiles(declaration: Declaration, entity: Entity, since: int) -> str:
     values = ", ".join(
         f"KEY '{feature.name}' VALUE NULLIF({feature.sql}, 0)" for feature in declaration.of(entity)
     )
+    # An actor is never empty, and a filter on it would move below the shared deduplication.
+    named = "WHERE item_id <> ''" if entity is Entity.ITEM else ""
     return f"""
 SELECT {entity.id_column} AS entity_id, ms, tile_start,
   COUNT(*) AS applied, JSON_OBJECT({values} ABSENT ON NULL) AS body
 FROM {levels(declaration.levels(entity), since)}
+{named}
 GROUP BY {entity.id_column}, ms, tile_start"""
 
 

@@ -84,7 +84,11 @@ def build(
     job.add_insert_sql(f"INSERT INTO written SELECT {write} FROM ({trending.tiles(since)})")
     job.add_insert_sql("INSERT INTO written SELECT CAST(publish(tick) AS BIGINT) FROM ticks")
     if deployment.dead_letters:
-        for topic, view in ((INTERACTIONS, "interactions"), (ITEMS, "items"), (PROFILES, "profiles")):
+        for topic, view in (
+            (INTERACTIONS, "interactions"),
+            (ITEMS, "items"),
+            (PROFILES, "profiles"),
+        ):
             letters = sinks.dead_letters(t_env, settings, topic)
             job.add_insert_sql(
                 f"INSERT INTO `{letters}` SELECT '{topic.name}', log_partition, log_offset, "

@@ -7,8 +7,9 @@ the list. Lists are published whole on a timer, also when traffic stops.
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from pyflink.table.udf import ScalarFunction
@@ -48,27 +49,29 @@ FROM (
 ) GROUP BY item_id, ms, tile_start"""
 
 
-def scores(tiles: Iterable[TrendingTile], window: Window, now: int) -> Counter[str]:
+def scores(tiles: Iterable[TrendingTile], window: Window, now: int) -> dict[str, float]:
     """Engagement per item in the window that ends at `now`, halved every quarter of the window."""
     half_life = window.ms / 4
-    totals: Counter[str] = Counter()
+    totals: dict[str, float] = defaultdict(float)
     for tile in tiles:
         age = max(0, now - tile.version.moment)
-        totals[tile.item_id] += tile.weight * 0.5 ** (age / half_life)  # type: ignore[assignment]
+        totals[tile.item_id] += tile.weight * 0.5 ** (age / half_life)
     return totals
 
 
-def rank(
-    totals: Mapping[str, float], category_of: Callable[[str], str | None]
+def top(totals: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The items considered, the most engaging first."""
+    liked = ((item, score) for item, score in totals.items() if score > 0)
+    return sorted(liked, key=lambda entry: (-entry[1], entry[0]))[:CONSIDERED]
+
+
+def by_segment(
+    ranked: Iterable[tuple[str, float]], categories: Mapping[str, str]
 ) -> dict[str, list[tuple[str, float]]]:
-    """The top lists: everywhere, and per category of the items considered."""
-    ranked = sorted(
-        ((item, score) for item, score in totals.items() if score > 0),
-        key=lambda entry: (-entry[1], entry[0]),
-    )[:CONSIDERED]
+    """The top lists: everywhere, and per category."""
     lists: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for item, score in ranked:
-        for segment in {EVERYWHERE, category_of(item) or EVERYWHERE}:
+        for segment in {EVERYWHERE, categories.get(item, EVERYWHERE)}:
             if len(lists[segment]) < TOP_N:
                 lists[segment].append((item, round(score, 3)))
     return dict(lists)
@@ -78,10 +81,9 @@ def publish(store: Store, window: Window, now: int) -> None:
     """Reads a window's tiles, ranks them and replaces its lists."""
     oldest = window.oldest(now)
     starts = range(oldest, now + 1, window.level.ms)
-    totals = scores(store.read_trending_tiles(window.level, starts), window, now)
-    considered = [item for item, _ in totals.most_common(CONSIDERED)]
-    categories = _categories(store, considered)
-    store.publish_trending(TrendingList(window.name, now, rank(totals, categories.get)))
+    ranked = top(scores(store.read_trending_tiles(window.level, starts), window, now))
+    categories = _categories(store, [item for item, _ in ranked])
+    store.publish_trending(TrendingList(window.name, now, by_segment(ranked, categories)))
 
 
 class PublishTrending(ScalarFunction):  # type: ignore[misc]
@@ -97,7 +99,7 @@ class PublishTrending(ScalarFunction):  # type: ignore[misc]
         for window in TRENDING:
             due = self._published.get(window.name, 0) + max(self._pace_ms, window.level.ms // 60)
             if now >= due:
-                self._store.call(lambda store, window=window: publish(store, window, now))
+                self._store.call(partial(publish, window=window, now=now))
                 self._published[window.name] = now
         return tick
 

@@ -80,8 +80,6 @@ BATCH_ROWS: Final = 20
 CONCURRENCY: Final = 64
 SEQUENCE_BITS: Final = 43
 
-Statement = BoundStatement | BatchStatement
-
 
 class CassandraStore:
     """Implements `Store` over one Cassandra keyspace."""
@@ -185,7 +183,7 @@ class CassandraStore:
         return []
 
     def read_trending(self, window: str) -> TrendingList | None:
-        rows = list(self._execute("get_trending", window))
+        rows = self._execute("get_trending", window)
         if not rows:
             return None
         value: str = rows[0].value
@@ -223,9 +221,9 @@ class CassandraStore:
             work = [(statement, ()) for bound in rows.values() for statement in _batches(bound)]
             execute_concurrent(self._session, work, CONCURRENCY, raise_on_first_error=True)
 
-    def _execute(self, name: str, *values: object) -> Iterable[Any]:
+    def _execute(self, name: str, *values: object) -> list[Any]:
         with _errors():
-            return self._session.execute(self._prepared[name].bind(values))
+            return list(self._session.execute(self._prepared[name].bind(values)))
 
     def _execute_all(self, *queries: tuple[str, tuple[object, ...]]) -> list[list[Any]]:
         """One round trip's worth of waiting for all of them."""
@@ -247,13 +245,14 @@ def _create_schema(session: Session, settings: Settings) -> None:
         session.execute(f"CREATE TABLE IF NOT EXISTS {table}")
 
 
-def _batches(bound: list[BoundStatement]) -> Iterator[Statement]:
+def _batches(bound: list[BoundStatement]) -> Iterator[BoundStatement | BatchStatement]:
     if len(bound) == 1:
         yield bound[0]
         return
     for start in range(0, len(bound), BATCH_ROWS):
         batch = BatchStatement(BatchType.UNLOGGED)
-        batch.add_all(bound[start : start + BATCH_ROWS], [()] * len(bound[start : start + BATCH_ROWS]))
+        for statement in bound[start : start + BATCH_ROWS]:
+            batch.add(statement)
         yield batch
 
 

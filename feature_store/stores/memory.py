@@ -86,7 +86,9 @@ class MemoryStore:
         return {i: orjson.loads(r.body) for i, r in records if r and not r.deleted}
 
     def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
-        return {i: self._tile_set(Entity.ITEM, i) for i in item_ids if (Entity.ITEM, i) in self._tiles}
+        return {
+            i: self._tile_set(Entity.ITEM, i) for i in item_ids if (Entity.ITEM, i) in self._tiles
+        }
 
     def changed_items(self, since_ms: int) -> list[str]:
         return [item for item, at in self._changed.items() if at >= since_ms]

@@ -13,11 +13,11 @@ prefixes decides which write is newer.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -221,11 +221,11 @@ class RedisStore:
 
     def _upsert(self, pipe: _Pipeline, key: str, lives_s: int, pairs: Sequence[str]) -> None:
         """Sends the script once per round trip, so a restarted server never misses it."""
-        args = (1, self._prefix + key, lives_s, *pairs)
+        args = (self._prefix + key, str(lives_s), *pairs)
         if pipe.knows_script:
-            pipe.evalsha(UPSERT_SHA, *args)
+            pipe.evalsha(UPSERT_SHA, 1, *args)
         else:
-            pipe.eval(UPSERT, *args)
+            pipe.eval(UPSERT, 1, *args)
             pipe.knows_script = True
 
     def _changed(self, pipe: _Pipeline, items: Iterable[str]) -> None:
@@ -236,15 +236,15 @@ class RedisStore:
             pipe.zadd(key, scores)
             pipe.zremrangebyscore(key, 0, now - CHANGES_KEPT_MS)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _pipeline(self) -> Iterator[_Pipeline]:
         """One round trip; what the caller left unsent is executed on the way out."""
-        with self._errors(), _Pipeline(self._client) as pipe:
+        with self._errors(), contextlib.closing(_Pipeline(self._client)) as pipe:
             yield pipe
             if len(pipe):
                 pipe.execute()
 
-    @contextmanager
+    @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
@@ -258,7 +258,8 @@ class _Pipeline(redis.client.Pipeline):
     knows_script = False
 
     def __init__(self, client: redis.Redis) -> None:
-        super().__init__(client.connection_pool, client.response_callbacks, False, None)
+        pool, callbacks = client.connection_pool, client.response_callbacks
+        super().__init__(pool, callbacks, transaction=False, shard_hint=None)  # type: ignore[no-untyped-call]
 
 
 def _chunks(values: Iterator[str], size: int) -> Iterator[list[str]]:

@@ -1,0 +1,1 @@
+"""What a feature means, as small tables that run on every engine."""

@@ -1,0 +1,140 @@
+"""The engines a declaration runs on, behind one question: which tiles do these messages make?
+
+Starting an engine costs seconds, so a suite asks for all its examples at once; the ids of each
+example are prefixed with its name and cannot meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, fields
+from typing import Any, Protocol
+
+import orjson
+
+from feature_store.declaration import Declaration, Entity
+from feature_store.events import Interaction, InvalidEvent, decode_interaction
+from feature_store.reference import Message, fold
+from feature_store.tiles import LEVEL_OF_MS
+
+#: (entity, id, level code, start) -> (events applied, body)
+Tiles = dict[tuple[str, str, str, int], tuple[int, str]]
+FIELDS = [field.name for field in fields(Interaction)]
+
+
+class Engine(Protocol):
+    """Something that folds messages into tiles."""
+
+    def tiles(
+        self, declaration: Declaration, horizon_ms: int, messages: Sequence[Message]
+    ) -> Tiles:
+        """The tiles that the messages, in this order, leave behind."""
+
+
+class Reference:
+    """Plain Python."""
+
+    def tiles(
+        self, declaration: Declaration, horizon_ms: int, messages: Sequence[Message]
+    ) -> Tiles:
+        folded = fold(declaration, messages, horizon_ms).tiles()
+        return {
+            (str(t.entity), t.entity_id, t.level.code, t.start): (t.version.sequence, t.body)
+            for t in folded
+        }
+
+
+class Flink:
+    """The streaming job's own SQL, in a cluster inside this process."""
+
+    def tiles(
+        self, declaration: Declaration, horizon_ms: int, messages: Sequence[Message]
+    ) -> Tiles:
+        from pyflink.table import EnvironmentSettings, TableEnvironment
+
+        from streaming import compiler
+
+        t_env = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+        t_env.get_config().set("parallelism.default", "1")
+        t_env.get_config().set("table.exec.mini-batch.enabled", "true")
+        t_env.get_config().set("table.exec.mini-batch.allow-latency", "50 ms")
+        t_env.get_config().set("table.exec.mini-batch.size", "3")
+        rows = [tuple(row[name] for name in _COLUMNS) for row in _decoded(messages)]
+        source = t_env.from_elements(rows, _flink_schema())
+        t_env.create_temporary_view("interactions", source)
+        t_env.execute_sql(compiler.applied(horizon_ms))
+        found: Tiles = {}
+        for entity in Entity:
+            query = compiler.tiles(declaration, entity, since=0)
+            with t_env.execute_sql(query).collect() as changes:
+                for key, ms, start, applied, body in changes:
+                    address = (str(entity), key, LEVEL_OF_MS[ms].code, start)
+                    found[address] = max(found.get(address, (0, "")), (applied, body))
+        return found
+
+
+class Spark:
+    """The recount's own SQL, in a local session."""
+
+    def tiles(
+        self, declaration: Declaration, horizon_ms: int, messages: Sequence[Message]
+    ) -> Tiles:
+        import pyarrow as pa
+
+        from batch import compiler
+        from batch.decoding import SCHEMAS
+        from batch.session import session
+
+        spark = session("spec")
+        schema = SCHEMAS["user-interactions"]
+        table = pa.Table.from_pylist(list(_decoded(messages)), schema=schema)
+        spark.createDataFrame(table).createOrReplaceTempView("landed")
+        spark.sql(compiler.applied("landed", horizon_ms)).createOrReplaceTempView("applied")
+        return {
+            (row.entity, row.entity_id, row.level, row.start): (row.applied, row.body)
+            for row in spark.sql(compiler.tiles(declaration, "applied")).collect()
+        }
+
+
+ENGINES: Mapping[str, type[Engine]] = {"reference": Reference, "flink": Flink, "spark": Spark}
+
+_COLUMNS = (
+    "append_time", "reason", "event_id", "actor", "item_id", "type", "event_time", "quantity",
+    "price_minor", "amount_minor", "weight", "query_text",
+)  # fmt: skip
+
+
+def _decoded(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    rows = []
+    for message in messages:
+        event = decode_interaction(message.value, message.append_time)
+        place = {
+            "partition": message.partition,
+            "offset": message.offset,
+            "append_time": message.append_time,
+            "raw": None,
+        }
+        if isinstance(event, InvalidEvent):
+            nothing = dict.fromkeys([*FIELDS, "query_text"])
+            rows.append({**nothing, **place, "reason": event.reason})
+        else:
+            said = dict(zip(FIELDS, astuple(event), strict=True))
+            rows.append({**said, **place, "reason": None, "query_text": event.query})
+    return rows
+
+
+def _flink_schema() -> Any:
+    from pyflink.table import DataTypes
+
+    text = {"reason", "event_id", "actor", "item_id", "type", "query_text"}
+    return DataTypes.ROW(
+        [
+            DataTypes.FIELD(name, DataTypes.STRING() if name in text else DataTypes.BIGINT())
+            for name in _COLUMNS
+        ]
+    )
+
+
+def body(**values: int) -> str:
+    """A tile's body as it is stored."""
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
