@@ -57,14 +57,14 @@ def status() -> None:
     from infra.stack.jobs import jobs, wanted
 
     stack = Stack.from_environment()
-    expected = wanted(stack)
-    table = Table("job", "state", "since", "wanted", "id", box=None, pad_edge=False)
+    expected = {job.title: name for name, job in wanted(stack).items()}
+    table = Table("job", "state", "for", "wanted as", "id", box=None, pad_edge=False)
     listed = jobs(stack)
     for job in listed:
         age = f"{time.time() - job.started:.0f} s"
-        table.add_row(job.name, job.state, age, "yes" if job.name in expected else "", job.id)
-    for name in expected.keys() - {job.name for job in listed}:
-        table.add_row(name, "[red]missing[/]", "", "yes", "")
+        table.add_row(job.name, job.state, age, expected.get(job.name, ""), job.id)
+    for title in expected.keys() - {job.name for job in listed}:
+        table.add_row(title, "[red]missing[/]", "", expected[title], "")
     Console().print(table)
 
 

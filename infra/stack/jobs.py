@@ -28,7 +28,8 @@ ENDED: Final = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 class Wanted:
     """A job that should be running: a script, its arguments, and how long its state lives.
 
-    A checkpoint older than `state_life_s` is not restored: the state in it has expired, and a
+    `name` is ours; `title` is what the script calls the job in Flink, learnt at the submission
+    (empty before it). A checkpoint older than `state_life_s` is not restored: the state in it has expired, and a
     late event would start its tile again from zero.
     """
 
@@ -37,6 +38,7 @@ class Wanted:
     arguments: tuple[str, ...]
     parallelism: int = 1
     state_life_s: float | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,10 @@ def jobs(stack: Stack) -> list[Job]:
 
 
 def latest(stack: Stack, name: str) -> Job | None:
-    """The newest job called `name`, or None when the cluster remembers none."""
-    return next((job for job in jobs(stack) if job.name == name), None)
+    """The newest job known as `name` (ours or Flink's), or None when the cluster knows none."""
+    job = wanted(stack).get(name)
+    titles = {name, job.title if job else name}
+    return next((job for job in jobs(stack) if job.name in titles), None)
 
 
 def require_live(stack: Stack, name: str) -> Job:
@@ -97,7 +101,8 @@ def submit(stack: Stack, job: Wanted, start_from: Path | None = None) -> str:
         if start_from is None:
             shutil.rmtree(stack.home.checkpoints / job.name, ignore_errors=True)
         identity = _run(stack, job, start_from)
-        _want(stack, {**wanted(stack), job.name: job})
+        title = str(call_json(f"{_url(stack)}/jobs/{identity}")["name"])
+        _want(stack, {**wanted(stack), job.name: replace(job, title=title)})
     return identity
 
 
@@ -116,8 +121,10 @@ def resubmit(stack: Stack, job: Wanted) -> str | None:
 def cancel(stack: Stack, name: str, timeout_s: float = 30) -> None:
     """Cancel the job called `name` and want it no longer; returns when it has ended."""
     with _locked(stack):
-        _want(stack, {key: job for key, job in wanted(stack).items() if key != name})
         job = require_live(stack, name)
+        # First the intention: the supervisor must not bring back what is being cancelled.
+        kept = wanted(stack).items()
+        _want(stack, {key: one for key, one in kept if name not in (key, one.title)})
         call_json(f"{_url(stack)}/jobs/{job.id}?mode=cancel", method="PATCH")
         _wait_until_ended(stack, job, timeout_s)
 
@@ -163,7 +170,10 @@ def _run(stack: Stack, job: Wanted, start_from: Path | None) -> str:
     log.write_text(done.stdout)
     stated = re.search(r"submitted with JobID (\w{32})", done.stdout)
     if done.returncode != 0 or stated is None:
-        why = telling_line(done.stdout)
+        # Flink ends every such story with these, whatever it was about.
+        noise = ("Python process exits", "ProgramAbortException", "Fatal error while running")
+        story = [line for line in done.stdout.splitlines() if not any(n in line for n in noise)]
+        why = telling_line("\n".join(story))
         raise StackError(f"Flink did not take the job {job.name}: {why} (see {log}).")
     return stated[1]
 
