@@ -110,7 +110,7 @@ def _check(feature: Feature, seen: set[tuple[Entity, str]]) -> None:
     unknown = set(feature.events) - set(get_args(InteractionType))
     if unknown or not feature.events:
         raise DeclarationError(
-            f"{where}: events {sorted(unknown) or '()'}; use {', '.join(get_args(InteractionType))}."
+            f"{where}: events {sorted(unknown)}; use {', '.join(get_args(InteractionType))}."
         )
     if not feature.windows:
         raise DeclarationError(f"{where}: name at least one window.")

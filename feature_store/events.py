@@ -1,4 +1,4 @@
-"""The contracts on the wire: bytes from a topic become an event, or an `InvalidEvent` with a reason.
+"""The contracts on the wire: bytes become an event, or an `InvalidEvent` with a reason.
 
 One parse per message. Every engine (Flink, Spark, the plain-Python reference) calls `decode_*`
 below, so all three accept and refuse the same bytes. Rules for later versions are in

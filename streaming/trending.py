@@ -36,7 +36,7 @@ CREATE TEMPORARY TABLE ticks (tick INT) WITH (
 
 
 def tiles(since: int) -> str:
-    """A query of each item's capped engagement per tile: (ms, tile_start, item, applied, weight)."""
+    """Each item's capped engagement per tile: rows (ms, tile_start, item, applied, weight)."""
     used = sorted({window.level for window in TRENDING}, key=lambda level: level.ms)
     return f"""
 SELECT ms, tile_start, item_id, SUM(applied) AS applied, SUM(weight) AS weight

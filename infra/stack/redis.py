@@ -30,14 +30,17 @@ class Redis(Service):
         self.data.mkdir(parents=True, exist_ok=True)
 
     def command(self) -> list[str]:
-        """A server without snapshots; its title stays as it was started, marks included."""
+        """A server that writes each change to its log before it answers.
+
+        So a killed one comes back with all it acknowledged. Its title stays as it was started.
+        """
         options = {
             "bind": LOOPBACK,
             "port": str(self.port),
             "dir": str(self.data),
             "save": "",
-            "appendonly": "no",
-            "shutdown-on-sigterm": "save",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
             "set-proc-title": "no",
         }
         arguments = [word for key, value in options.items() for word in (f"--{key}", value)]
@@ -56,7 +59,3 @@ class Redis(Service):
             return False
         finally:
             client.close()
-
-    def on_ready(self) -> None:
-        """Drop the snapshot once it is loaded, so that no crash can bring it back."""
-        (self.data / "dump.rdb").unlink(missing_ok=True)

@@ -41,7 +41,8 @@ SERVICES: Final[tuple[type[Service], ...]] = (
 )
 DEFAULTS: Final = {
     "MILLRACE_NAMESPACE": "millrace",
-    "MILLRACE_HORIZON_HOURS": "48",
+    # As long as a store keeps day tiles: the local stack replays two months at once.
+    "MILLRACE_HORIZON_HOURS": "1536",
     "MILLRACE_FEATURES": "feature_store.features",
 }
 Progress = Callable[[str, str], None]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final
 
+from feature_store.tiles import DAY
 from infra.stack.home import REPOSITORY
 from infra.stack.jobs import Wanted, submit
 from infra.stack.stack import Stack
@@ -16,12 +18,16 @@ LONGEST_OUTAGE_S: Final = 24 * 3600
 
 
 def deploy(stack: Stack, deployment: str, start_from: Path | None = None) -> str:
-    """Submit one deployment unless it runs; returns its Flink job id."""
+    """Submit one deployment unless it runs; returns its Flink job id.
+
+    Where it starts reading is fixed now: a later restart must not move it.
+    """
     horizon_s = int(stack.environment()["MILLRACE_HORIZON_HOURS"]) * 3600
+    since = DAY.start(int(time.time() - horizon_s) * 1000)
     job = Wanted(
         name=deployment,
         script=str(SCRIPT),
-        arguments=("--deployment", deployment),
+        arguments=("--deployment", deployment, "--since", str(since)),
         parallelism=PARALLELISM[deployment],
         state_life_s=horizon_s + LONGEST_OUTAGE_S,
     )
