@@ -10,8 +10,6 @@ import numpy as np
 
 from feature_store.stores.base import Recent, UserState
 from models.bundle import Bundle
-from models.interactions import Ints
-from models.neighbours import Neighbours
 from serving.catalogue import Catalogue
 
 #: How many of the newest interactions may be named as a reason.
@@ -40,7 +38,7 @@ class Reasons:
         self._seeds = _seeds(bundle, user)
         positions = [bundle.index_of[recent.item_id] for recent in self._seeds]
         self._near = [
-            _near(neighbours, positions)
+            np.asarray(neighbours.items[np.asarray(positions, np.int32)])
             for neighbours in (bundle.sources.covisitation, bundle.sources.content)
         ]
 
@@ -88,7 +86,3 @@ def _seeds(bundle: Bundle, user: UserState) -> list[Recent]:
         if len(newest) == SEEDS:
             break
     return list(newest.values())
-
-
-def _near(neighbours: Neighbours, positions: list[int]) -> Ints:
-    return np.asarray(neighbours.items[positions]).reshape(len(positions), -1)

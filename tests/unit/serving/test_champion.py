@@ -1,0 +1,119 @@
+"""Following @champion: a good bundle is swapped in whole, a bad one changes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from models.ranker import Ranker
+from serving.champion import MARKER
+from tests.unit.serving.world import HISTORY, Make, World, publish_bundle
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Another good bundle, as a registry would have it."""
+    return publish_bundle(tmp_path / "registry", rows=HISTORY[:-1])
+
+
+@pytest.fixture
+def served(make: Make, tmp_path: Path) -> World:
+    """A world with a shelf of its own."""
+    publish_bundle(tmp_path / "shelf")
+    return make(root=tmp_path / "shelf")
+
+
+def serving(world: World) -> str | None:
+    live = world.parts.champion.live
+    return live.bundle.id if live else None
+
+
+def damage(path: Path, file: str = "popularity.npy") -> None:
+    target = path / file
+    target.write_bytes(target.read_bytes()[:-1] + b"\x07")
+
+
+def test_the_alias_is_followed_there_and_back(served: World, other: Path) -> None:
+    first = serving(served)
+    served.registry.points_to = other
+    served.parts.champion.turn()
+    assert serving(served) == other.name != first
+    assert served.list_for("ann")["bundle"] == other.name
+    served.registry.points_to = served.root / str(first)
+    served.parts.champion.turn()
+    assert serving(served) == first
+
+
+@pytest.mark.parametrize("file", ["popularity.npy", "manifest.json", "ranker.txt", "actors.json"])
+def test_a_corrupt_champion_is_refused_and_the_old_one_keeps_serving(
+    served: World, other: Path, file: str
+) -> None:
+    first = serving(served)
+    damage(other, file)
+    served.registry.points_to = other
+    served.parts.champion.turn()
+    assert serving(served) == first
+    assert served.list_for("ann")["items"]
+    assert served.telemetry.refused._value.get() >= 1
+
+
+def test_a_refused_version_is_not_fetched_again_and_again(served: World, other: Path) -> None:
+    damage(other)
+    served.registry.points_to = other
+    for _ in range(5):
+        served.parts.champion.turn()
+    assert served.telemetry.refused._value.get() == 2
+
+
+def test_a_damaged_local_copy_is_fetched_anew(served: World, other: Path) -> None:
+    served.registry.points_to = other
+    damage(served.registry.fetch(served.registry.champion(), served.root))
+    served.parts.champion.turn()
+    assert serving(served) == other.name
+
+
+def test_a_bundle_that_loads_but_cannot_rank_is_refused(
+    served: World, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = serving(served)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Ranker, "predict", fail)
+    served.registry.points_to = other
+    served.parts.champion.turn()
+    assert serving(served) == first
+
+
+def test_mlflow_being_down_changes_nothing(served: World) -> None:
+    first = serving(served)
+    served.parts.champion.turn()
+    assert serving(served) == first
+
+
+def test_a_restart_serves_the_last_champion_not_merely_the_newest(
+    served: World, other: Path, make: Make
+) -> None:
+    served.registry.points_to = other
+    served.parts.champion.turn()
+    publish_bundle(served.root, rows=HISTORY[:-2])
+    assert serving(make(root=served.root)) == other.name
+
+
+def test_a_start_passes_over_damaged_bundles(served: World, make: Make) -> None:
+    newest = publish_bundle(served.root, rows=HISTORY[:-2])
+    (served.root / MARKER).write_text(newest.name)
+    damage(newest)
+    (served.root / ".fetching-x").mkdir()
+    assert serving(make(root=served.root)) not in (None, newest.name)
+
+
+def test_a_shelf_that_cannot_be_written_is_no_obstacle(served: World, other: Path) -> None:
+    (served.root / MARKER).unlink()
+    os.mkdir(served.root / MARKER)
+    served.registry.points_to = other
+    served.parts.champion.turn()
+    assert serving(served) == other.name
