@@ -54,10 +54,11 @@ def status() -> None:
     """Show the jobs the cluster knows and those that should be running."""
     import time
 
-    from infra.stack.jobs import jobs, wanted
+    from infra.stack.jobs import jobs
+    from infra.stack.wanted import wanted
 
     stack = Stack.from_environment()
-    expected = {job.title: name for name, job in wanted(stack).items()}
+    expected = {job.title: name for name, job in wanted(stack.home).items()}
     table = Table("job", "state", "for", "wanted as", "id", box=None, pad_edge=False)
     listed = jobs(stack)
     for job in listed:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
+DEFAULT_ROOT: Final = REPOSITORY / ".millrace"
 
 
 def jars_directory() -> Path:
@@ -24,8 +25,13 @@ class Home:
     @classmethod
     def from_environment(cls) -> Home:
         """The home that `MILLRACE_HOME` names, or `.millrace` in the repository."""
-        chosen = os.environ.get("MILLRACE_HOME") or REPOSITORY / ".millrace"
+        chosen = os.environ.get("MILLRACE_HOME") or DEFAULT_ROOT
         return cls(Path(chosen).expanduser().resolve())
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is the home of somebody who chose none."""
+        return self.root == DEFAULT_ROOT
 
     @property
     def logs(self) -> Path:

@@ -1,44 +1,25 @@
-"""Submits Flink jobs, finds, cancels and saves them; remembers which ones should be running."""
+"""Submits Flink jobs, finds them, cancels them and writes their savepoints."""
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from infra.stack.errors import StackError
-from infra.stack.files import locked, write_atomically
 from infra.stack.flink_conf import classpath, java_options
 from infra.stack.http import call_json
-from infra.stack.lifecycle import telling_line
+from infra.stack.lifecycle import is_alive, telling_line
 from infra.stack.prerequisites import java
 from infra.stack.stack import Stack
+from infra.stack.wanted import Wanted, lock, newest_checkpoint, want, wanted
 
 ENDED: Final = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A job that should be running: a script, its arguments, and how long its state lives.
-
-    `name` is ours; `title` is what the script calls the job in Flink, learnt at the submission
-    (empty before it). A checkpoint older than `state_life_s` is not restored: the state in it has expired, and a
-    late event would start its tile again from zero.
-    """
-
-    name: str
-    script: str
-    arguments: tuple[str, ...]
-    parallelism: int = 1
-    state_life_s: float | None = None
-    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +46,7 @@ def jobs(stack: Stack) -> list[Job]:
 
 def latest(stack: Stack, name: str) -> Job | None:
     """The newest job known as `name` (ours or Flink's), or None when the cluster knows none."""
-    job = wanted(stack).get(name)
+    job = wanted(stack.home).get(name)
     titles = {name, job.title if job else name}
     return next((job for job in jobs(stack) if job.name in titles), None)
 
@@ -78,23 +59,13 @@ def require_live(stack: Stack, name: str) -> Job:
     return job
 
 
-def wanted(stack: Stack) -> dict[str, Wanted]:
-    """The jobs that should be running, by name."""
-    file = _file(stack)
-    listed = json.loads(file.read_text()) if file.exists() else {}
-    return {
-        name: Wanted(**{**entry, "arguments": tuple(entry["arguments"])})
-        for name, entry in listed.items()
-    }
-
-
 def submit(stack: Stack, job: Wanted, start_from: Path | None = None) -> str:
     """Submit `job` unless one of its name runs, and want it from now on; returns its Flink id.
 
     Without `start_from` (a savepoint or a retained checkpoint) it starts with no state, and
     older checkpoints of its name are removed, so that no restart can mix the two.
     """
-    with _locked(stack):
+    with lock(stack.home):
         running = latest(stack, job.name)
         if running is not None and running.live:
             return running.id
@@ -102,7 +73,7 @@ def submit(stack: Stack, job: Wanted, start_from: Path | None = None) -> str:
             shutil.rmtree(stack.home.checkpoints / job.name, ignore_errors=True)
         identity = _run(stack, job, start_from)
         title = str(call_json(f"{_url(stack)}/jobs/{identity}")["name"])
-        _want(stack, {**wanted(stack), job.name: replace(job, title=title)})
+        want(stack.home, {**wanted(stack.home), job.name: replace(job, title=title)})
     return identity
 
 
@@ -111,20 +82,22 @@ def resubmit(stack: Stack, job: Wanted) -> str | None:
 
     Returns its Flink id, or None when the job is no longer wanted or runs after all.
     """
-    with _locked(stack):
+    with lock(stack.home):
         running = latest(stack, job.name)
-        if job.name not in wanted(stack) or (running is not None and running.live):
+        if job.name not in wanted(stack.home) or (running is not None and running.live):
             return None
-        return _run(stack, job, newest_checkpoint(stack, job))
+        return _run(stack, job, newest_checkpoint(stack.home, job))
 
 
 def cancel(stack: Stack, name: str, timeout_s: float = 30) -> None:
     """Cancel the job called `name` and want it no longer; returns when it has ended."""
-    with _locked(stack):
-        job = require_live(stack, name)
+    with lock(stack.home):
+        job = latest(stack, name)
         # First the intention: the supervisor must not bring back what is being cancelled.
-        kept = wanted(stack).items()
-        _want(stack, {key: one for key, one in kept if name not in (key, one.title)})
+        kept = wanted(stack.home).items()
+        want(stack.home, {key: one for key, one in kept if name not in (key, one.title)})
+        if job is None or not job.live:
+            raise StackError(f"No job called {name} is running: see `millrace stream status`.")
         call_json(f"{_url(stack)}/jobs/{job.id}?mode=cancel", method="PATCH")
         _wait_until_ended(stack, job, timeout_s)
 
@@ -143,16 +116,6 @@ def savepoint(stack: Stack, name: str, timeout_s: float = 300) -> Path:
             return _saved(name, answer["operation"])
         time.sleep(0.3)
     raise StackError(f"The savepoint of {name} did not end within {timeout_s:.0f} s: try again.")
-
-
-def newest_checkpoint(stack: Stack, job: Wanted) -> Path | None:
-    """The newest complete checkpoint of `job` whose state still lives, or None."""
-    complete = (stack.home.checkpoints / job.name).glob("*/chk-*/_metadata")
-    newest = max(complete, key=lambda file: file.stat().st_mtime, default=None)
-    if newest is None:
-        return None
-    age = time.time() - newest.stat().st_mtime
-    return newest.parent if job.state_life_s is None or age < job.state_life_s else None
 
 
 def _run(stack: Stack, job: Wanted, start_from: Path | None) -> str:
@@ -212,17 +175,7 @@ def _saved(name: str, operation: dict[str, object]) -> Path:
 
 
 def _url(stack: Stack) -> str:
+    # Whatever else listens on that port may be the cluster of another home.
+    if not is_alive(stack.service("flink-jobmanager")):
+        raise StackError("Flink is not running in this home: type `millrace up` first.")
     return stack.environment()["MILLRACE_FLINK"]
-
-
-def _file(stack: Stack) -> Path:
-    return stack.home.run / "jobs.json"
-
-
-def _locked(stack: Stack) -> AbstractContextManager[None]:
-    return locked(stack.home.run / "jobs.lock")
-
-
-def _want(stack: Stack, listed: dict[str, Wanted]) -> None:
-    text = json.dumps({name: asdict(job) for name, job in listed.items()}, indent=2)
-    write_atomically(_file(stack), text)

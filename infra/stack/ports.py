@@ -69,13 +69,20 @@ def require_free(name: str, port: int) -> None:
         )
 
 
-def load_ports(file: Path, free: Callable[[int], bool] = is_free) -> dict[str, int]:
-    """The ports kept in `file`; missing ones are picked, `MILLRACE_PORT_*` wins, all is saved."""
+def load_ports(
+    file: Path, familiar: bool = False, free: Callable[[int], bool] = is_free
+) -> dict[str, int]:
+    """The ports kept in `file`; missing ones are picked, `MILLRACE_PORT_*` wins, all is saved.
+
+    Only one home of a machine should ask for the `familiar` ones: two stacks that were never up
+    together would otherwise both pick 8081, and a job meant for one would reach the other.
+    """
     kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
     ports = {**kept, **_overrides(PREFERRED)}
     for name, preferred in PREFERRED.items():
         if name not in ports:
-            ports[name] = _pick(preferred, taken=ports.values(), free=free)
+            first = [preferred] if familiar else []
+            ports[name] = _pick(first, taken=ports.values(), free=free)
     if ports != kept:
         write_atomically(file, json.dumps(ports, indent=2))
     return ports
@@ -89,9 +96,9 @@ def _overrides(names: Iterable[str]) -> dict[str, int]:
     return {name: int(port) for name, port in chosen.items()}
 
 
-def _pick(preferred: int, taken: Iterable[int], free: Callable[[int], bool]) -> int:
+def _pick(first: Iterable[int], taken: Iterable[int], free: Callable[[int], bool]) -> int:
     used = set(taken)
-    candidates = [preferred, *random.sample(SCAN, 200)]
+    candidates = [*first, *random.sample(SCAN, 200)]
     for port in candidates:
         if port not in used and free(port):
             return port

@@ -78,7 +78,7 @@ class Stack:
     @cached_property
     def ports(self) -> Mapping[str, int]:
         """The ports of this home, picked at the first use."""
-        return load_ports(self.home.root / "ports.json")
+        return load_ports(self.home.root / "ports.json", familiar=self.home.is_default)
 
     def environment(self) -> dict[str, str]:
         """What every process of the deployment must know (`millrace env` prints it)."""

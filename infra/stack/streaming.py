@@ -8,8 +8,9 @@ from typing import Final
 
 from feature_store.tiles import DAY
 from infra.stack.home import REPOSITORY
-from infra.stack.jobs import Wanted, submit
+from infra.stack.jobs import submit
 from infra.stack.stack import Stack
+from infra.stack.wanted import Wanted
 
 SCRIPT: Final = REPOSITORY / "streaming" / "job.py"
 PARALLELISM: Final = {"hot": 2, "kept": 1}

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from infra.stack.errors import StackError
-from infra.stack.jobs import Wanted, latest, resubmit, wanted
+from infra.stack.jobs import latest, resubmit
 from infra.stack.lifecycle import is_alive, pid_file, start
 from infra.stack.service import Service
 from infra.stack.stack import Stack
 from infra.stack.supervisor import Supervisor, heartbeat
+from infra.stack.wanted import Wanted, wanted
 
 ROUND_S: Final = 1.0
 GONE_FOR_S: Final = 3.0
@@ -74,7 +75,7 @@ def _watch_jobs(stack: Stack) -> None:
     patience = Patience()
     missing_since: dict[str, float] = {}
     while True:
-        for job in wanted(stack).values():
+        for job in wanted(stack.home).values():
             try:
                 _look_after_job(stack, job, missing_since, patience)
             except StackError as failure:
