@@ -6,7 +6,7 @@ with its reason and its raw bytes, so that a corrected contract can read it agai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -56,11 +56,11 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
 }  # fmt: skip
 
 
-def decoder(topic: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def decoder(topic: str) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     """A function for `mapInArrow` over (partition, offset, append_time, key, value)."""
     decode, schema = DECODERS[topic], SCHEMAS[topic]
 
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             rows = [_row(decode, message) for message in batch.to_pylist()]
             yield pa.RecordBatch.from_pylist(rows, schema=schema)

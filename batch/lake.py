@@ -77,7 +77,7 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The directory `MILLRACE_LAKE`, seen through its manifests; `topic` is a name on the broker."""
+    """The directory `MILLRACE_LAKE`, seen through its manifests; topics are named as in Kafka."""
 
     root: Path
 
@@ -102,13 +102,10 @@ class Lake:
 
     def table(self, topic: str, contract: str) -> pa.Table:
         """The same, in memory, for topics that describe (items, profiles)."""
-        files = [
-            f for d in self.landed(topic).directories for f in sorted(Path(d).glob("*.parquet"))
-        ]
-        schema = SCHEMAS[contract]
-        return pa.concat_tables(
-            [schema.empty_table(), *(pq.read_table(f, schema=schema) for f in files)]
-        )
+        schema, directories = SCHEMAS[contract], self.landed(topic).directories
+        files = [file for path in directories for file in sorted(Path(path).glob("*.parquet"))]
+        parts = [pq.read_table(file, schema=schema) for file in files]
+        return pa.concat_tables([schema.empty_table(), *parts])
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -48,9 +48,7 @@ def land_topic(
     """Lands one topic up to `extent.next`, decoded by the contract of that name."""
     reached = lake.landed(extent.topic).next(extent.topic_id)
     wanted = {partition: reached.get(str(partition), 0) for partition in extent.next}
-    start = {
-        partition: max(offset, extent.first[partition]) for partition, offset in wanted.items()
-    }
+    start = {place: max(offset, extent.first[place]) for place, offset in wanted.items()}
     lost = sum(start[partition] - wanted[partition] for partition in start)
     if start == dict(extent.next):
         return Landing(extent.topic, 0, 0, lost)

@@ -1,0 +1,169 @@
+"""The landed log as training reads it: each valid interaction once, and the catalogue of now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pyspark.sql import SparkSession
+
+from batch import compiler
+from batch.lake import Lake
+from feature_store.events import Interaction
+from feature_store.settings import Settings
+from feature_store.topics import INTERACTIONS, ITEMS, PROFILES
+from models.bundle import Catalogue
+from models.content import Text
+from models.interactions import Floats, Interactions, Ints
+
+#: Training reads late events too: the horizon is the stream's rule, not the log's.
+_EVER = 2**62
+_COLUMNS = (
+    "event_id", "actor", "item_id", "type", "event_time", "quantity", "price_minor",
+    "amount_minor", "weight", "query",
+)  # fmt: skip
+
+
+class NothingToLearn(Exception):
+    """The log holds no interaction with an item."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """The catalogue as columns; `category`, `brand`, `group` are codes, -1 for unknown.
+
+    A `group` is the first two levels of a category path: what may be compared by content.
+    """
+
+    ids: tuple[str, ...]
+    texts: tuple[Text, ...]
+    category: Ints
+    brand: Ints
+    group: Ints
+    price_minor: Floats
+    catalogue: Catalogue
+
+    @cached_property
+    def index_of(self) -> Mapping[str, int]:
+        """Item id -> position."""
+        return {item: position for position, item in enumerate(self.ids)}
+
+
+@dataclass(frozen=True)
+class History:
+    """`events` in order of (event time, event id); `log` the same as columns, known items only."""
+
+    events: tuple[Interaction, ...]
+    items: Items
+    log: Interactions
+
+    @property
+    def end(self) -> int:
+        """Just after the newest event (ms): the cut of a fit on everything."""
+        return self.events[-1].event_time + 1 if self.events else 0
+
+    @classmethod
+    def build(
+        cls,
+        events: Sequence[Interaction],
+        described: Mapping[str, Mapping[str, Any]],
+        deleted: frozenset[str] = frozenset(),
+    ) -> History:
+        """From interactions and the newest description of each item; deleted items are left out."""
+        ordered = tuple(sorted(events, key=lambda e: (e.event_time, e.event_id)))
+        seen = {event.item_id for event in ordered if event.item_id}
+        items = _items(sorted((seen | set(described)) - deleted), described)
+        return cls(ordered, items, _log(ordered, items.index_of))
+
+
+def read(spark: SparkSession, settings: Settings, lake: Lake) -> History:
+    """Reads the lake; who asked to be erased is not in it. Raises `NothingToLearn`."""
+    topic = settings.topic(INTERACTIONS.name)
+    lake.read(spark, topic, INTERACTIONS.name).createOrReplaceTempView("log")
+    profiles = settings.topic(PROFILES.name)
+    lake.read(spark, profiles, PROFILES.name).createOrReplaceTempView("profiles")
+    kept = spark.sql(f"""
+        SELECT {", ".join(f"`{column}`" for column in _COLUMNS)}
+        FROM ({compiler.applied("log", _EVER)}) AS e
+        LEFT ANTI JOIN (SELECT user_id, append_time FROM profiles WHERE deleted) AS erased
+        ON e.actor = erased.user_id AND e.append_time <= erased.append_time""")
+    columns = kept.toArrow().to_pydict()
+    rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
+    described, deleted = _descriptions(lake, settings.topic(ITEMS.name))
+    history = History.build([_interaction(*row) for row in rows], described, deleted)
+    if not len(history.log):
+        raise NothingToLearn(
+            f"No interaction with an item is landed under {lake.root}: send some, for example "
+            "with `millrace replay`."
+        )
+    return history
+
+
+def _interaction(
+    event_id: str, actor: str, item_id: str, kind: str, event_time: int,
+    quantity: int, price_minor: int, amount_minor: int, weight: int, query: str,
+) -> Interaction:  # fmt: skip
+    return Interaction(
+        event_id, actor, item_id, kind, event_time, quantity, price_minor, amount_minor, weight,
+        value=None, query=query, device="", country="", page="", unknown_fields=0,
+    )  # fmt: skip
+
+
+def _descriptions(lake: Lake, topic: str) -> tuple[dict[str, dict[str, Any]], frozenset[str]]:
+    """The newest record of each item, and the items whose newest record deletes them."""
+    newest: dict[str, dict[str, Any]] = {}
+    rows = lake.table(topic, ITEMS.name).to_pylist()
+    for row in sorted(rows, key=lambda r: (r["append_time"], r["partition"], r["offset"])):
+        if row["reason"] is None:
+            newest[row["item_id"]] = row
+    deleted = frozenset(item for item, row in newest.items() if row["deleted"])
+    return {item: row for item, row in newest.items() if item not in deleted}, deleted
+
+
+def _items(ids: Sequence[str], described: Mapping[str, Mapping[str, Any]]) -> Items:
+    rows = [described.get(item, {}) for item in ids]
+    texts = tuple(
+        Text(
+            row.get("title") or "",
+            tuple(row.get("category") or ()),
+            row.get("brand") or "",
+            tuple(row.get("tags") or ()),
+        )
+        for row in rows
+    )
+    prices = [row.get("price_minor") for row in rows]
+    category, paths = _codes([text.category for text in texts])
+    brand, brands = _codes([text.brand for text in texts])
+    return Items(
+        ids=tuple(ids),
+        texts=texts,
+        category=category,
+        brand=brand,
+        group=_codes([text.category[:2] for text in texts])[0],
+        price_minor=np.asarray([np.nan if p is None else p for p in prices], np.float32),
+        catalogue=Catalogue(tuple(text.title for text in texts), tuple(paths), tuple(brands)),
+    )
+
+
+def _codes(values: Sequence[Any]) -> tuple[Ints, list[Any]]:
+    """Codes by order of value, -1 for an empty one, and what each code stands for."""
+    names = sorted({value for value in values if value})
+    code_of = {name: code for code, name in enumerate(names)}
+    return np.asarray([code_of.get(value, -1) for value in values], np.int32), names
+
+
+def _log(events: Sequence[Interaction], index_of: Mapping[str, int]) -> Interactions:
+    known = [event for event in events if event.item_id in index_of]
+    actors = sorted({event.actor for event in known})
+    code_of = {actor: code for code, actor in enumerate(actors)}
+    return Interactions.build(
+        actors,
+        [code_of[event.actor] for event in known],
+        [index_of[event.item_id] for event in known],
+        [event.event_time for event in known],
+        [event.weight for event in known],
+        [event.price_minor for event in known],
+    )

@@ -1,0 +1,67 @@
+"""Learning: a ranker from the baskets after one cut, measured on the baskets after a later one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+from batch import train_ranker, training_set
+from batch.fit import fit
+from batch.history import History
+from batch.measure import Measures, measure
+from batch.progress import Progress
+from batch.recipe import Recipe
+from feature_store.declaration import Declaration
+from feature_store.vectors import columns
+from models.neighbours import Neighbours
+from models.ranker import Ranker
+from models.sources import SOURCES, Sources
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What every step of learning needs."""
+
+    spark: SparkSession
+    declaration: Declaration
+    history: History
+    similar: Neighbours
+    recipe: Recipe
+
+    def fit(self, cut_ms: int) -> Sources:
+        """Every source on the events strictly before a cut."""
+        return fit(self.spark, self.declaration, self.history, self.similar, self.recipe, cut_ms)
+
+    def queries(self, sources: Sources, until: int, most: int) -> list[training_set.Query]:
+        """At most `most` baskets in [the sources' cut, until), with candidates and columns."""
+        asked = training_set.baskets(self.history, sources.cut_ms, until)
+        return training_set.build(
+            self.declaration, self.history, sources, training_set.sample(asked, most)
+        )
+
+
+def learn(teacher: Teacher, progress: Progress) -> tuple[Ranker | None, Measures | None]:
+    """The ranker (None: too few baskets to learn from) and how good it is (None: none to test)."""
+    recipe, end = teacher.recipe, teacher.history.end
+    with progress.stage("fit sources at two cuts"):
+        earlier = teacher.fit(end - recipe.train_ms)
+        later = teacher.fit(end - recipe.test_ms)
+    with progress.stage("train the ranker") as said:
+        ranker = _ranker(teacher, earlier, later.cut_ms)
+        said.append("learned" if ranker else "too few baskets: sources are blended")
+    with progress.stage("measure") as said:
+        queries = teacher.queries(later, end, recipe.test_baskets)
+        measures = measure(queries, ranker, len(later.item_ids), recipe.k)
+        said.append(f"{len(queries)} baskets")
+    return ranker, measures
+
+
+def _ranker(teacher: Teacher, sources: Sources, until: int) -> Ranker | None:
+    recipe = teacher.recipe
+    queries = teacher.queries(sources, until, recipe.train_baskets)
+    useful = [query for query in queries if query.labels.any()]
+    if len(useful) < recipe.fewest_baskets:
+        return None
+    names = columns(teacher.declaration, SOURCES)
+    return train_ranker.train(useful, names, recipe.validation_share)

@@ -1,0 +1,40 @@
+"""The last lines of a nightly: what was landed, learned, measured and decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def print_summary(facts: Mapping[str, Any]) -> None:
+    """Prints the summary that `nightly.json` holds."""
+    for line in lines(facts):
+        print(f"[nightly] {line}", flush=True)
+
+
+def lines(facts: Mapping[str, Any]) -> list[str]:
+    """The summary as lines of text."""
+    landed = facts["landed"].items()
+    gate = facts["gate"]
+    return [
+        *(f"landed {topic}: {x['rows']} rows, {x['invalid']} invalid" for topic, x in landed),
+        f"recounted {facts['tiles']} tiles; {facts['checks']} data checks passed",
+        *_measures(facts["measures"]),
+        "gate: passed" if gate["passed"] else f"gate: refused, {'; '.join(gate['reasons'])}",
+        f"champion: version {facts['champion']}, bundle {facts['champion_bundle']}",
+        f"{sum(facts['seconds'].values()):.1f} s after Spark's start",
+    ]
+
+
+def _measures(measures: Mapping[str, Any] | None) -> list[str]:
+    if measures is None:
+        return ["measured: nothing, there were no baskets to test on"]
+    ndcg = ", ".join(f"{name} {value:.4f}" for name, value in measures["ndcg"].items())
+    gain = measures["gain"]
+    return [
+        f"NDCG@{measures['k']} on {measures['baskets']} next baskets "
+        f"of {measures['users']} users: {ndcg}",
+        f"served less {measures['best_single']}: {gain['mean']:+.4f} "
+        f"[{gain['low']:+.4f}, {gain['high']:+.4f}]; retrieval recall "
+        f"{measures['retrieval_recall']:.3f}, oracle NDCG {measures['oracle_ndcg']:.3f}",
+    ]

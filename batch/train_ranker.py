@@ -1,0 +1,59 @@
+"""LambdaMART over the candidates of past baskets, stopped by baskets that came later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import lightgbm
+import numpy as np
+
+from batch.training_set import Query
+from models.ranker import Ranker
+
+PARAMETERS = {
+    "objective": "lambdarank",
+    "metric": "ndcg",
+    "eval_at": [10],
+    "learning_rate": 0.08,
+    "num_leaves": 31,
+    "min_data_in_leaf": 50,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambdarank_truncation_level": 15,
+    "max_bin": 127,
+    "num_threads": 1,  # a second thread spins while Spark and others want the core
+    "seed": 3,
+    "deterministic": True,
+    "force_col_wise": True,
+    "verbosity": -1,
+}
+TREES, PATIENCE = 200, 25
+
+
+def train(queries: Sequence[Query], columns: Sequence[str], validation_share: float) -> Ranker:
+    """Learns from `queries` (in order of time); the last share of them decides when to stop.
+
+    Queries none of whose answers were found teach no order and are left out here.
+    """
+    useful = [query for query in queries if query.labels.any()]
+    split = max(1, int(len(useful) * (1 - validation_share)))
+    learn, check = _dataset(useful[:split], columns), _dataset(useful[split:], columns)
+    booster = lightgbm.train(
+        PARAMETERS,
+        learn,
+        TREES,
+        valid_sets=[check],
+        callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
+    )
+    return Ranker(booster.model_to_string(num_iteration=booster.best_iteration), columns)
+
+
+def _dataset(queries: Sequence[Query], columns: Sequence[str]) -> lightgbm.Dataset:
+    return lightgbm.Dataset(
+        np.concatenate([query.rows for query in queries]),
+        label=np.concatenate([query.labels for query in queries]),
+        group=[len(query.rows) for query in queries],
+        feature_name=list(columns),
+        free_raw_data=True,
+    )

@@ -1,0 +1,103 @@
+"""The training set: one query a basket, everything known strictly before its first line.
+
+Candidates come from `models.retrieval` under serving's caps; an item that retrieval missed is
+never added, and stays in the denominator of NDCG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from batch.asof import AsOf
+from batch.history import History
+from feature_store.declaration import Declaration
+from feature_store.events import WEIGHTS
+from feature_store.vectors import matrix
+from models.interactions import Floats, Ints, Longs
+from models.retrieval import Candidates, retrieve
+from models.sources import Sources
+
+SEED = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """What one actor took in one visit: a query at `moment` (ms) and its answers (positions)."""
+
+    actor: str
+    moment: int
+    wanted: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A basket with its candidates and their columns, as of the basket's moment."""
+
+    basket: Basket
+    candidates: Candidates
+    rows: Floats
+
+    @property
+    def labels(self) -> Ints:
+        """1 for a candidate that was taken, (candidates,)."""
+        wanted = np.fromiter(self.basket.wanted, np.int32)
+        return np.isin(self.candidates.positions, wanted).astype(np.int32)
+
+
+def baskets(history: History, since: int, until: int) -> list[Basket]:
+    """The baskets that begin in [since, until), in order of time.
+
+    A basket is what was bought in one session; in a log without purchases, what was liked in any
+    way.
+    """
+    log = history.log
+    bought = log.weight >= WEIGHTS["purchase"]
+    taken = log.where(bought if bought.any() else log.weight > 0)
+    if not len(taken):
+        return []
+    starts = np.flatnonzero(np.diff(taken.session, prepend=-1))
+    moments: Longs = taken.time[starts]
+    groups = np.split(taken.item, starts[1:])
+    found = [
+        Basket(taken.actor_ids[taken.actor[start]], int(moment), frozenset(map(int, items)))
+        for start, moment, items in zip(starts, moments, groups, strict=True)
+        if since <= moment < until
+    ]
+    return sorted(found, key=lambda basket: (basket.moment, basket.actor))
+
+
+def sample(found: Sequence[Basket], most: int) -> list[Basket]:
+    """At most `most` of them, drawn with a fixed seed, still in order."""
+    if len(found) <= most:
+        return list(found)
+    picked = np.random.default_rng(SEED).choice(len(found), most, replace=False)
+    return [found[position] for position in np.sort(picked)]
+
+
+def build(
+    declaration: Declaration, history: History, sources: Sources, asked: Sequence[Basket]
+) -> list[Query]:
+    """The queries of baskets in order of time; raises `ValueError` for one before the cut.
+
+    Sources that had seen a basket would promise what they cannot keep.
+    """
+    if asked and asked[0].moment < sources.cut_ms:
+        raise ValueError(
+            f"A basket at {asked[0].moment} lies before the cut {sources.cut_ms} of the sources: "
+            "fit them earlier, or ask for later baskets."
+        )
+    walk = AsOf(declaration, history)
+    return [_query(declaration, sources, walk, basket) for basket in asked]
+
+
+def _query(declaration: Declaration, sources: Sources, walk: AsOf, basket: Basket) -> Query:
+    now = basket.moment
+    walk.advance(now)
+    user = walk.user(basket.actor, now)
+    found = retrieve(sources, user, now, walk.trending())
+    items = walk.columns(sources.columns)
+    rows = matrix(declaration, user, items, sources.index_of, found.positions, found.scores, now)
+    return Query(basket, found, rows)
