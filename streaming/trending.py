@@ -31,7 +31,7 @@ EVERYWHERE: Final = ""
 #: Ticks once a second, so that lists are published when nothing else happens.
 TICKS: Final = """
 CREATE TEMPORARY TABLE ticks (tick INT) WITH (
-  'connector' = 'datagen', 'rows-per-second' = '1', 'number-of-rows' = '9223372036854775807'
+  'connector' = 'datagen', 'rows-per-second' = '1'
 )"""
 
 

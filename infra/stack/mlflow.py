@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from infra.stack.errors import StackError
 from infra.stack.http import get_status
 from infra.stack.ports import LOOPBACK
 from infra.stack.service import Service
+
+
+MAKE_TABLES: Final = """
+import sys
+from mlflow import MlflowClient
+MlflowClient(sys.argv[1], sys.argv[1]).search_experiments(max_results=1)
+"""
 
 
 class MLflow(Service):
@@ -26,8 +35,19 @@ class MLflow(Service):
         return f"http://{LOOPBACK}:{self.port}"
 
     def prepare(self) -> None:
-        """Make its directory."""
+        """Make its directory, and its database, whole or not at all.
+
+        The server would make the tables at its first requests, two of which race each other.
+        """
         (self.data / "artifacts").mkdir(parents=True, exist_ok=True)
+        database, unfinished = self.data / "mlflow.db", self.data / "mlflow.db.new"
+        if not database.exists():
+            unfinished.unlink(missing_ok=True)
+            make = [sys.executable, "-c", MAKE_TABLES, f"sqlite:///{unfinished}"]
+            done = subprocess.run(make, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise StackError(f"MLflow could not make its database: {done.stderr[-300:]}")
+            unfinished.rename(database)
 
     def command(self) -> list[str]:
         """One worker."""

@@ -1,0 +1,73 @@
+"""A person in front of the API: asks for a list, clicks, and waits for the list to answer."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from infra.stack.errors import StackError
+from infra.stack.http import call_json
+
+Answer = dict[str, Any]
+POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """What one click did: the list before and after, and how long until the answer knew."""
+
+    item: Answer
+    before: Answer
+    after: Answer
+    milliseconds: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether the click changed the list."""
+        return ids(self.before) != ids(self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Shopper:
+    """One user of the serving API at `url`."""
+
+    url: str
+    user: str
+
+    def recommendations(self, limit: int = 10) -> Answer:
+        """The user's list now."""
+        path = f"/api/recommendations/{quote(self.user, safe='')}"
+        answer: Answer = call_json(f"{self.url}{path}?{urlencode({'limit': limit})}")
+        return answer
+
+    def click(self, before: Answer, position: int, timeout_s: float = 30) -> Click:
+        """Clicks an item of the list and polls until an answer has seen the click."""
+        item = before["items"][position]
+        event = {"event_id": str(uuid.uuid4()), "user_id": self.user, "item_id": item["id"]}
+        begun = time.monotonic()
+        call_json(f"{self.url}/api/interactions", "POST", {**event, "type": "click"})
+        while time.monotonic() - begun < timeout_s:
+            answer = self.recommendations(len(before["items"]))
+            if answer["last_event_id"] == event["event_id"]:
+                return Click(item, before, answer, (time.monotonic() - begun) * 1000)
+            time.sleep(POLL_S)
+        raise StackError(
+            f"No answer knew of a click after {timeout_s:.0f} s: is the hot job running? "
+            "See `millrace stream status`."
+        )
+
+
+def ids(answer: Answer) -> list[str]:
+    """The items of a list, in order."""
+    return [item["id"] for item in answer["items"]]
+
+
+def some_user(url: str) -> str:
+    """A user with a history, the same one for the same bundle."""
+    users = call_json(f"{url}/api/users/sample?limit=1")["users"]
+    if not users:
+        raise StackError("Serving knows no user: has a champion been published?")
+    return str(users[0])
