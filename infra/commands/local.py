@@ -58,7 +58,7 @@ def logs(
     if not log.exists():
         typer.echo(f"{service} has not been started yet: type `millrace up`.", err=True)
         raise typer.Exit(1)
-    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(log)])
+    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(log)])  # noqa: S606 - no shell is wanted
 
 
 def supervise() -> None:

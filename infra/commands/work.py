@@ -27,4 +27,4 @@ def serve() -> None:
     service = Stack.from_environment().service("serving")
     environment = {**os.environ, **service.environment, **service.extra_environment()}
     command = service.command()
-    os.execve(command[0], command, environment)
+    os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -150,18 +149,3 @@ class Cassandra(Service):
         return "".join(lines) + (
             f"seed_provider:\n  - class_name: {provider}\n    parameters:\n{seeds}"
         )
-
-
-def _with_a_root_mount() -> list[str]:
-    """What makes the disk visible inside a plain chroot; nothing anywhere else.
-
-    Cassandra refuses to start when Java cannot tell on which mount its data lies, as in a chroot
-    whose root is no mount. There the root is mounted once more, for this process alone.
-    """
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists() or os.geteuid() != 0:
-        return []
-    if any(line.split()[1] == "/" for line in mounts.read_text().splitlines()):
-        return []
-    script = 'mount --rbind / "$0" && exec chroot "$0" "$@"'
-    return ["unshare", "--mount", "sh", "-c", script, "/mnt"]

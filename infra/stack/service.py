@@ -19,7 +19,7 @@ class Service(ABC):
 
     name: ClassVar[str]
     ports_used: ClassVar[tuple[str, ...]] = ()
-    start_patience_s: ClassVar[float] = 90
+    start_patience_s: ClassVar[float] = 180
     stop_patience_s: ClassVar[float] = 10
     # Lower ones stop first: who watches, then who writes, then the stores that are written to.
     stop_rank: ClassVar[int] = 2

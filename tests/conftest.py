@@ -1,0 +1,52 @@
+"""One real stack for the whole session, and a namespace of its own for each test."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from feature_store.settings import Settings
+from infra.stack.home import Home
+from infra.stack.stack import Stack
+from infra.stack.topics import ensure_topics
+
+# What tests talk to; those of serving and supervision start these parts themselves.
+SERVICES = ("kafka", "redis", "cassandra", "flink-jobmanager", "flink-taskmanager", "mlflow")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack in a temporary home.
+
+    `MILLRACE_TEST_STACK=<home>` uses the stack of that home, starts there what does not run,
+    and leaves it running.
+    """
+    given = os.environ.get("MILLRACE_TEST_STACK")
+    root = Path(given).resolve() if given else tmp_path_factory.mktemp("stack")
+    stack = Stack(Home(root))
+    stack.up(SERVICES)
+    yield stack
+    if not given:
+        stack.down()
+
+
+@pytest.fixture
+def settings(stack: Stack, tmp_path: Path) -> Settings:
+    """Addresses of the stack with topics, keys, keyspace, lake and bundles of this test alone."""
+    addresses = stack.environment()
+    namespace = f"t{secrets.token_hex(6)}"
+    settings = Settings(
+        kafka=addresses["MILLRACE_KAFKA"],
+        redis=addresses["MILLRACE_REDIS"],
+        cassandra=addresses["MILLRACE_CASSANDRA"],
+        mlflow=addresses["MILLRACE_MLFLOW"],
+        namespace=namespace,
+        lake=tmp_path / "lake",
+        bundles=tmp_path / "bundles",
+    )
+    ensure_topics(settings)
+    return settings
