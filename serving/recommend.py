@@ -116,16 +116,20 @@ class Recommender:
         found: Candidates, ranked: Ranked, new: Sequence[Card],
     ) -> list[Pick]:  # fmt: skip
         """The best rows with their reasons; newcomers take the last few places, or empty ones."""
-        cards = [self._card(bundle.item_ids[position]) for position in found.positions]
-        places = min(len(new), max(ask.limit // NEWCOMER_SHARE, ask.limit - len(cards)))
+
+        def card(row: int) -> Card:
+            return self._card(bundle.item_ids[found.positions[row]])
+
+        spare = ask.limit - len(found.positions)
+        places = min(len(new), max(ask.limit // NEWCOMER_SHARE, spare))
         rows = diversify(
             ranked.order.tolist(),
-            lambda row: "" if ask.category else _leaf(cards[row]),
+            lambda row: "" if ask.category else _leaf(card(row)),
             ask.limit - places,
             max(2, ask.limit // CATEGORY_SHARE),
         )
         reasons = Reasons(bundle, self.catalogue, user)
-        return [self._pick(cards[row], row, found, ranked, reasons) for row in rows] + _new_picks(
+        return [self._pick(card(row), row, found, ranked, reasons) for row in rows] + _new_picks(
             new[:places]
         )
 

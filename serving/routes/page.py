@@ -13,7 +13,9 @@ router = APIRouter(include_in_schema=False)
 WEB: Final = Path(__file__).parent.parent / "web"
 #: The page needs nothing from anywhere else, and may not be put in a frame.
 HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
+    ),
     "Cache-Control": "no-cache",
 }
 
