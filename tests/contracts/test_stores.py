@@ -1,0 +1,176 @@
+"""What every store promises: absolute writes, the newest version wins, reads in one shape."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from feature_store.declaration import Entity
+from feature_store.settings import Settings
+from feature_store.stores.base import (
+    RECENTS_KEPT,
+    Recent,
+    Record,
+    Store,
+    StoreUnavailable,
+    TrendingList,
+    TrendingTile,
+)
+from feature_store.stores.cassandra import CassandraStore
+from feature_store.stores.redis import RedisStore
+from feature_store.tiles import DAY, DAYS_7, HOUR, MINUTE, Tile, Version
+from tests.builders import MINUTE as A_MINUTE
+from tests.builders import NOON
+
+MIDNIGHT = DAY.start(NOON)
+
+
+def day_tile(
+    user: str, applied: int, purchases: int, epoch: int = 0, start: int = MIDNIGHT
+) -> Tile:
+    body = f'{{"purchases":{purchases}}}'
+    return Tile(Entity.USER, user, DAY, Version(start, epoch, applied), body)
+
+
+def purchases_of(store: Store, user: str) -> int:
+    return sum(store.read_user(user).tiles.within("purchases", DAYS_7, NOON))
+
+
+def recent(event_id: str, at: int, item: str = "milk") -> Recent:
+    return Recent(at, event_id, "view", item, 1, 199, "")
+
+
+def test_an_unknown_user_is_empty(store: Store) -> None:
+    user = store.read_user("nobody")
+    assert (user.recents, user.profile, user.last_event) == ((), None, None)
+    assert purchases_of(store, "nobody") == 0
+
+
+def test_a_tile_is_read_as_it_was_written(store: Store) -> None:
+    tile = day_tile("ann", applied=3, purchases=2)
+    store.write_tiles([tile])
+    assert purchases_of(store, "ann") == 2
+    assert list(store.scan_tiles()) == [tile]
+
+
+def test_writing_a_tile_again_changes_nothing(store: Store) -> None:
+    for _ in range(3):
+        store.write_tiles([day_tile("ann", applied=3, purchases=2)])
+    assert purchases_of(store, "ann") == 2
+
+
+def test_the_newest_version_of_a_tile_wins_in_any_order(store: Store) -> None:
+    versions = [(0, 1, 1), (0, 2, 2), (1, 1, 7), (1, 2, 8)]
+    for number, order in enumerate(itertools.permutations(versions)):
+        user = f"user-{number}"
+        for epoch, applied, purchases in order:
+            store.write_tiles([day_tile(user, applied, purchases, epoch)])
+        assert purchases_of(store, user) == 8, order
+
+
+def test_one_batch_may_hold_several_versions_of_a_tile(store: Store) -> None:
+    tiles = [day_tile("ann", applied=n, purchases=n) for n in range(1, 60)]
+    random.Random(7).shuffle(tiles)
+    store.write_tiles(tiles)
+    assert purchases_of(store, "ann") == 59
+
+
+def test_tiles_of_one_user_do_not_touch_each_other(store: Store) -> None:
+    store.write_tiles(
+        [
+            day_tile("ann", applied=1, purchases=1),
+            day_tile("ann", applied=5, purchases=5, start=MIDNIGHT - DAY.ms),
+            Tile(Entity.USER, "ann", HOUR, Version(NOON, 0, 1), '{"purchases":1}'),
+            Tile(Entity.ITEM, "ann", DAY, Version(MIDNIGHT, 0, 1), '{"purchases":100}'),
+        ]
+    )
+    assert purchases_of(store, "ann") == 6
+
+
+def test_recents_come_newest_first_with_ties_by_event_id(store: Store) -> None:
+    one, two, three = recent("a", NOON), recent("b", NOON), recent("c", NOON - 1)
+    store.write_recents([("ann", three), ("ann", one), ("bob", one), ("ann", two)])
+    assert store.read_user("ann").recents == (two, one, three)
+
+
+def test_an_interaction_written_twice_is_one(store: Store) -> None:
+    store.write_recents([("ann", recent("a", NOON))] * 2)
+    store.write_recents([("ann", recent("a", NOON))])
+    assert len(store.read_user("ann").recents) == 1
+
+
+def test_only_the_newest_interactions_are_kept(store: Store) -> None:
+    written = [recent(f"e{n:04d}", NOON + n) for n in range(RECENTS_KEPT + 25)]
+    random.Random(7).shuffle(written)
+    for start in range(0, len(written), 50):
+        store.write_recents(("ann", one) for one in written[start : start + 50])
+    kept = store.read_user("ann").recents
+    assert [one.event_time for one in kept] == sorted(
+        (one.event_time for one in written), reverse=True
+    )[:RECENTS_KEPT]
+
+
+def test_metadata_is_the_newest_message_and_a_tombstone_deletes(store: Store) -> None:
+    def milk(at: int, offset: int, body: str) -> Record:
+        return Record(Entity.ITEM, "milk", Version(at, 0, offset), body)
+
+    store.write_records([milk(NOON, 5, '{"title":"Milk"}'), milk(NOON, 4, '{"title":"old"}')])
+    assert store.read_items(["milk", "tea"]) == {"milk": {"title": "Milk"}}
+    store.write_records([milk(NOON + 1, 9, "")])
+    store.write_records([milk(NOON, 6, '{"title":"late"}')])
+    assert store.read_items(["milk"]) == {}
+
+
+def test_erasing_a_user_forgets_profile_tiles_and_recents(store: Store) -> None:
+    store.write_tiles([day_tile("ann", 1, 1), day_tile("bob", 1, 1)])
+    store.write_recents([("ann", recent("a", NOON))])
+    store.write_records([Record(Entity.USER, "ann", Version(NOON, 0, 1), '{"segment":"s"}')])
+    assert store.read_user("ann").profile == {"segment": "s"}
+    store.write_records([Record(Entity.USER, "ann", Version(NOON + 1, 0, 2), "")])
+    ann = store.read_user("ann")
+    assert (ann.profile, ann.recents, purchases_of(store, "ann")) == (None, (), 0)
+    assert purchases_of(store, "bob") == 1
+
+
+def test_trending_tiles_are_absolute_and_found_by_their_start(store: Store) -> None:
+    def weighs(weight: int, applied: int, minute: int) -> TrendingTile:
+        version = Version(NOON + minute * A_MINUTE, 0, applied)
+        return TrendingTile(MINUTE, version, "milk", weight)
+
+    store.write_trending_tiles([weighs(9, 3, 0), weighs(5, 2, 0), weighs(4, 1, 1)])
+    found = store.read_trending_tiles(MINUTE, [NOON, NOON + A_MINUTE, NOON + 2 * A_MINUTE])
+    assert {(t.version.moment, t.weight) for t in found} == {(NOON, 9), (NOON + A_MINUTE, 4)}
+
+
+def test_a_trending_list_is_replaced_whole_and_never_by_an_older_one(store: Store) -> None:
+    new = TrendingList("1h", NOON, {"": [("milk", 2.5)], "dairy": [("milk", 2.5)]})
+    store.publish_trending(new)
+    store.publish_trending(TrendingList("1h", NOON - 1, {"": [("tea", 9.0)]}))
+    assert store.read_trending("1h") == new
+    assert store.read_trending("5m") is None
+
+
+def test_item_tiles_are_read_for_the_items_that_have_any(store: Store) -> None:
+    tile = Tile(Entity.ITEM, "milk", DAY, Version(MIDNIGHT, 0, 1), '{"views":4}')
+    store.write_tiles([tile])
+    found = store.read_item_tiles(["milk", "tea"])
+    assert list(found) == ["milk"]
+    assert sum(found["milk"].within("views", DAYS_7, NOON)) == 4
+
+
+@pytest.mark.parametrize("name", ["a:b", "a b", "日本", "{x}", "'; DROP TABLE tiles; --", "*"])
+def test_any_id_is_a_key(store: Store, name: str) -> None:
+    store.write_tiles([day_tile(name, 1, 1)])
+    store.write_recents([(name, recent(name, NOON, item=name))])
+    assert purchases_of(store, name) == 1
+    assert store.read_user(name).recents[0].item_id == name
+    assert [tile.entity_id for tile in store.scan_tiles()] == [name]
+
+
+@pytest.mark.parametrize("connect", [RedisStore.connect, CassandraStore.connect])
+def test_a_store_that_is_down_says_so(connect: type) -> None:
+    nowhere = Settings(redis="redis://127.0.0.1:1/0", cassandra="127.0.0.1:1")
+    with pytest.raises(StoreUnavailable):
+        connect(nowhere, timeout_s=0.5).read_user("ann")  # type: ignore[call-arg]
