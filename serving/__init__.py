@@ -1,1 +1,1 @@
-"""The FastAPI app: recommendations that personalise within seconds and degrade instead of failing."""
+"""The FastAPI app: recommendations that follow the last click and never fail for a store."""

@@ -47,7 +47,7 @@ class Loop:
         except StoreUnavailable as error:
             self._failed(str(error), trace=False)
         # A dead refresher would serve old values for ever, unseen.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             self._failed(repr(error), trace=True)
         return False
 

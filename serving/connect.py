@@ -1,4 +1,4 @@
-"""The real world: Redis, Cassandra, Kafka and MLflow, none of which has to be there at the start."""
+"""The real world: Redis, Cassandra, Kafka and MLflow, none of which must be there at the start."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ServingSettings(BaseSettings):
-    """Rules of one API process (`MILLRACE_SERVING_*`); addresses are in `feature_store.settings`."""
+    """Rules of one API process (`MILLRACE_SERVING_*`); addresses are in `Settings`."""
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_SERVING_", frozen=True, extra="ignore")
 

@@ -69,7 +69,9 @@ def test_a_refused_version_is_not_fetched_again_and_again(served: World, other: 
 
 def test_a_damaged_local_copy_is_fetched_anew(served: World, other: Path) -> None:
     served.registry.points_to = other
-    damage(served.registry.fetch(served.registry.champion(), served.root))
+    version = served.registry.champion()
+    assert version
+    damage(served.registry.fetch(version, served.root))
     served.parts.champion.turn()
     assert serving(served) == other.name
 

@@ -122,7 +122,7 @@ def test_the_sample_names_users_with_a_history(world: World) -> None:
 def test_ready_names_the_bundle(world: World) -> None:
     said = world.http.get("/health/ready").json()
     assert said["status"] == "ready"
-    assert said["bundle"] == world.parts.champion.live.bundle.id
+    assert said["bundle"] == world.list_for("ann")["bundle"]
 
 
 def test_metrics_count_requests_by_route_not_by_id(world: World) -> None:

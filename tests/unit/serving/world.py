@@ -133,7 +133,8 @@ def _sources(rows: Sequence[Row]) -> Sources:
 def _ranker(names: Sequence[str]) -> Ranker:
     rng = np.random.default_rng(2)
     rows = rng.uniform(size=(400, len(names)))
-    wanted = sum(rows[:, names.index(f"score_{name}")] for name in ("own", "als", "covisitation"))
+    added = [names.index(f"score_{name}") for name in ("own", "als", "covisitation")]
+    wanted = rows[:, added].sum(axis=1)
     data = lightgbm.Dataset(rows, wanted, feature_name=list(names))
     booster = lightgbm.train({"verbose": -1, "num_leaves": 8, "num_threads": 1}, data, 10)
     return Ranker(booster.model_to_string(), names)
