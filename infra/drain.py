@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import BrokerResponseError
 
 from feature_store.settings import Settings
 from feature_store.topics import INPUTS
@@ -71,7 +72,10 @@ def drain(
 
 
 def _lag(admin: KafkaAdminClient, group: str, until: Offsets) -> int:
-    committed = admin.list_consumer_group_offsets(group)
+    try:
+        committed = admin.list_group_offsets({group: None})[group]
+    except BrokerResponseError:  # a group that has not committed yet
+        committed = {}
     return sum(
         max(0, end - max(0, committed[partition].offset if partition in committed else 0))
         for partition, end in until.items()
