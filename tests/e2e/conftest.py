@@ -1,0 +1,69 @@
+"""One run of the lambda for all tests of this folder: it takes minutes, so it is made once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from feature_store import declaration
+from feature_store.declaration import Declaration
+from feature_store.reference import Fold, Message, fold
+from feature_store.settings import Settings
+from infra.drain import drain, end_offsets
+from infra.stack.spark import NIGHTLY, spark_submit
+from infra.stack.stack import Stack
+from infra.stack.streaming import deploy
+from infra.traffic.faults import Faults
+from infra.traffic.simulation import SimulationReport, made_up_world, simulate_past
+from tests.kafka_log import read_log
+
+EVENTS, DAYS = 12_000, 21.0
+DEPLOYMENTS = ("hot", "kept")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline that has streamed some traffic, recounted it and published a champion."""
+
+    stack: Stack
+    settings: Settings
+    features: Declaration
+    sent: SimulationReport
+
+    def log(self) -> list[Message]:
+        """Every interaction message in Kafka, in the order of arrival."""
+        return read_log(self.settings, "user-interactions")
+
+    def folded(self) -> Fold:
+        """The log by the reference engine."""
+        return fold(self.features, self.log(), self.settings.horizon_ms)
+
+    def drain(self, *deployments: str) -> None:
+        """Waits until the deployments have written everything sent so far."""
+        until = end_offsets(self.settings)
+        for deployment in deployments or DEPLOYMENTS:
+            drain(self.stack, self.settings, deployment, until)
+
+
+@pytest.fixture(scope="session")
+def pipeline(stack: Stack) -> Iterator[Pipeline]:
+    """Simulated traffic, 1 % of it bad and 5 % sent twice, through every part once."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MILLRACE_NAMESPACE", f"e2e{time.time_ns() // 1_000_000:x}")
+        for name, value in stack.environment().items():
+            environment.setenv(name, value)
+        settings = Settings()
+        world = made_up_world(users=300, items=400, seed=11)
+        now = time.time_ns() // 1_000_000
+        faults = Faults(bad=0.01, duplicates=0.05, seed=11)
+        sent = simulate_past(settings, world, EVENTS, DAYS, now, seed=11, faults=faults)
+        for deployment in DEPLOYMENTS:
+            deploy(stack, deployment)
+        ready = Pipeline(stack, settings, declaration.load(settings.features), sent)
+        ready.drain()
+        spark_submit(stack, NIGHTLY)
+        stack.up(["serving"])
+        yield ready

@@ -1,0 +1,141 @@
+"""What the whole lambda promises, on real Kafka, Flink, Redis, Cassandra, Spark, MLflow and API."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+
+import orjson
+import pytest
+
+from feature_store.reference import ring
+from feature_store.stores.cassandra import CassandraStore
+from feature_store.stores.redis import RedisStore
+from infra.compare import compare_stores
+from infra.shopper import Shopper, ids, some_user
+from infra.stack.http import call_json
+from infra.stack.jobs import require_live
+from tests.e2e.conftest import Pipeline
+from tests.kafka_log import read_log
+
+CLICKS = 20
+
+
+@pytest.fixture(scope="module")
+def api(pipeline: Pipeline) -> str:
+    """Where the API answers, with the champion in memory."""
+    url = pipeline.stack.environment()["MILLRACE_SERVING"]
+    published = json.loads((pipeline.settings.lake / "nightly.json").read_text())
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        answer = call_json(f"{url}/api/recommendations/nobody?limit=1")
+        if answer["bundle"] == published["champion_bundle"]:
+            return url
+        time.sleep(0.5)
+    pytest.fail(f"serving did not load bundle {published['champion_bundle']} within 60 s")
+
+
+def test_every_message_is_accounted_for(pipeline: Pipeline) -> None:
+    counts = pipeline.folded().counts
+    sent = pipeline.sent
+    assert counts["sent"] == sent.interactions == sent.good + sent.bad + sent.duplicates
+    assert counts["dead_lettered"] == sent.bad
+    assert counts["duplicates"] == sent.duplicates
+    assert counts["applied"] == sent.good
+
+
+def test_every_tile_in_both_stores_equals_sparks_recount(pipeline: Pipeline) -> None:
+    hot, kept = compare_stores(pipeline.settings)
+    assert (hot.missing, hot.different, hot.extra) == (0, 0, 0), hot.examples
+    assert (kept.missing, kept.different, kept.extra) == (0, 0, 0), kept.examples
+    assert hot.tiles > 1000
+
+
+def test_every_tile_in_both_stores_equals_the_reference_engine(pipeline: Pipeline) -> None:
+    folded = list(pipeline.folded().tiles())
+    redis, cassandra = (s.connect(pipeline.settings) for s in (RedisStore, CassandraStore))
+    assert set(redis.scan_tiles()) == set(ring(folded).values())
+    assert set(cassandra.scan_tiles()) == set(folded)
+
+
+def test_bad_messages_are_dead_letters_with_their_place_and_reason(pipeline: Pipeline) -> None:
+    expected = {
+        ("user-interactions", message.partition, message.offset, reason)
+        for message, reason in pipeline.folded().dead_letters
+    }
+    letters = [
+        orjson.loads(m.value or b"") for m in read_log(pipeline.settings, "user-interactions-dlt")
+    ]
+    found = {(x["topic"], x["partition"], x["offset"], x["reason"]) for x in letters}
+    assert found == expected
+
+
+@pytest.mark.parametrize("deployment", ["hot", "kept"])
+def test_no_bad_message_restarted_a_job(pipeline: Pipeline, deployment: str) -> None:
+    name = f"{pipeline.settings.namespace}-{deployment}"
+    job = require_live(pipeline.stack, name)
+    url = pipeline.stack.environment()["MILLRACE_FLINK"]
+    told = call_json(f"{url}/jobs/{job.id}/metrics?get=numRestarts")
+    assert [metric["value"] for metric in told] == ["0"]
+
+
+def test_both_stores_know_the_same_user(pipeline: Pipeline) -> None:
+    user = "user-000001"
+    hot = RedisStore.connect(pipeline.settings).read_user(user)
+    kept = CassandraStore.connect(pipeline.settings).read_user(user)
+    assert hot.recents
+    assert hot.recents == kept.recents
+    assert hot.profile == kept.profile is not None
+
+
+def test_an_answer_says_where_it_came_from(api: str) -> None:
+    answer = Shopper(api, some_user(api)).recommendations()
+    assert len(answer["items"]) == len(set(ids(answer))) == 10
+    assert answer["degraded"] == []
+    assert answer["features_from"] == "redis"
+    for item in answer["items"]:
+        assert item["sources"]
+        assert item["reason"]
+        assert item["title"]
+
+
+def test_a_click_changes_the_answer(api: str) -> None:
+    shopper = Shopper(api, some_user(api))
+    answer = shopper.recommendations()
+    clicks = []
+    for number in range(CLICKS):
+        clicks.append(shopper.click(answer, position=number % 10))
+        answer = clicks[-1].after
+    assert clicks[0].changed
+    print(f"click to answer: median {statistics.median(c.milliseconds for c in clicks):.0f} ms")
+
+
+def test_the_first_click_of_a_new_visitor_personalises(api: str) -> None:
+    visitor = Shopper(api, f"anon:visitor-{time.time_ns()}")
+    before = visitor.recommendations()
+    assert before["last_event_id"] is None
+    assert visitor.click(before, position=5).changed
+
+
+def test_trending_is_published_while_nothing_happens(api: str) -> None:
+    first = call_json(f"{api}/api/trending?window=24h")
+    assert first["items"]
+    time.sleep(3)
+    later = call_json(f"{api}/api/trending?window=5m")
+    assert later["published_at"] > first["published_at"]
+
+
+def test_an_erasure_request_forgets_the_user(pipeline: Pipeline) -> None:
+    from kafka import KafkaProducer
+
+    user = "user-000002"
+    store = RedisStore.connect(pipeline.settings)
+    assert store.read_user(user).profile is not None
+    producer = KafkaProducer(bootstrap_servers=pipeline.settings.kafka)
+    producer.send(pipeline.settings.topic("user-profile-updates"), key=user.encode(), value=None)
+    producer.close()
+    pipeline.drain()
+    for known in (store, CassandraStore.connect(pipeline.settings)):
+        erased = known.read_user(user)
+        assert (erased.profile, erased.recents) == (None, ())
