@@ -11,7 +11,6 @@ from infra.stack.http import get_status
 from infra.stack.ports import LOOPBACK
 from infra.stack.service import Service
 
-
 MAKE_TABLES: Final = """
 import sys
 from mlflow import MlflowClient
