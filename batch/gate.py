@@ -34,7 +34,7 @@ class Verdict:
 def judge(
     measures: Measures | None, champion: Mapping[str, float] | None, canary: str | None
 ) -> Verdict:
-    """Judges a bundle by its measures, the champion's logged metrics, and the canary's complaint."""
+    """Judges a bundle by its measures, the champion's metrics, and what the canary said."""
     reasons = [canary] if canary else []
     if measures is None:
         if champion is not None:

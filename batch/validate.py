@@ -99,7 +99,7 @@ def examine(suites: Sequence[tuple[str, pd.DataFrame, Sequence[Check]]]) -> Repo
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+    context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_pandas("nightly")
     failures: list[str] = []
     for name, frame, checks in suites:

@@ -66,7 +66,7 @@ def sources(history: Interactions, cut: int = NOW, items: tuple[str, ...] = ITEM
         als=Als.build(RULE, factors),
         own=own.fit(known, cut, 30.0),
         covisitation=covisitation.fit(known, count, cut, 30.0, k=3),
-        content=content.fit(texts, np.zeros(count, np.int32), k=3),
+        content=content.fit(texts, np.zeros(count, np.int32), k=5),
         popularity=popularity.fit(known, count, cut, 30.0),
     )
 
