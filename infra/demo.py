@@ -42,17 +42,21 @@ def run(
     A stack that runs already is used and left running.
     """
     console, stack = Console(), Stack.from_environment()
-    stays = keep or any(report.state is State.READY for report in stack.status())
-    story = Story(console, stack, months, clicks)
+    # Left behind by a demo that was killed: then what runs is its stack, not a person's.
+    ours = stack.home.run / "demo"
+    runs = any(report.state is State.READY for report in stack.status())
+    if ours.exists() or not runs:
+        stack.home.create()
+        ours.touch()
     try:
-        summary = story.tell()
-    except BaseException:
-        stays = False
-        raise
+        summary = Story(console, stack, months, clicks).tell()
+        if keep:
+            ours.unlink(missing_ok=True)
     finally:
-        if not stays:
+        if ours.exists():
             with console.status("taking the stack down"):
                 stack.down()
+            ours.unlink()
     print(json.dumps(summary), flush=True)
     if summary["demo"] != "ok":
         raise typer.Exit(1)
