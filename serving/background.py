@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from feature_store.stores.base import StoreUnavailable
 from serving.logs import LOGGER
+from serving.publisher import KafkaUnavailable
 from serving.telemetry import Telemetry
 
 log = logging.getLogger(LOGGER)
@@ -30,9 +31,12 @@ class Loop:
         """Starts with a turn at once."""
         self._thread.start()
 
-    def stop(self, timeout_s: float = 2.0) -> None:
-        """Asks for the end and waits a little for the running turn."""
+    def stop(self) -> None:
+        """Asks for the end after the running turn."""
         self._stopping.set()
+
+    def join(self, timeout_s: float = 2.0) -> None:
+        """Waits a little for that turn."""
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -44,7 +48,7 @@ class Loop:
     def _survives(self) -> bool:
         try:
             return self._turn() is True
-        except StoreUnavailable as error:
+        except (StoreUnavailable, KafkaUnavailable) as error:
             self._failed(str(error), trace=False)
         # A dead refresher would serve old values for ever, unseen.
         except Exception as error:

@@ -104,6 +104,8 @@ class Parts:
         """Stops the background, sends what is left, disconnects."""
         for loop in self.loops:
             loop.stop()
+        for loop in self.loops:
+            loop.join()
         self.impressions.stop()
         self.outside.publisher.close()
         self.outside.stores.close()

@@ -96,11 +96,16 @@ class KafkaPublisher:
             self._telemetry.interactions.labels(message.topic, fate).inc()
 
     def _producer(self, linger_ms: int) -> KafkaProducer:
-        """A message nobody waits for any more is given up with the deadline, not later."""
+        """A message nobody waits for any more is given up with the deadline, not later.
+
+        Not idempotent: an outage would leave such a producer in a fatal state, and the stream
+        recognises copies by their event id anyway.
+        """
         deadline_ms = int(self._deadline_s * 1_000)
         return KafkaProducer(
             bootstrap_servers=self._settings.kafka,
             acks="all",
+            enable_idempotence=False,
             linger_ms=linger_ms,
             compression_type="gzip" if linger_ms else None,
             request_timeout_ms=deadline_ms,

@@ -25,7 +25,7 @@ from feature_store.stores.redis import RedisStore
 from models.registry import Registry
 from tests.unit.serving.world import HISTORY, ITEMS, ids, publish_bundle, recent, record, trending
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 NOBODY = "127.0.0.1:1"
 
 
@@ -158,7 +158,8 @@ def test_cassandra_answers_while_redis_is_out(
     without = settings.model_copy(
         update={"redis": f"redis://{NOBODY}/0", "mlflow": f"http://{NOBODY}"}
     )
-    with serving(without, tmp_path / "log") as http:
+    patient = {"MILLRACE_SERVING_CASSANDRA_DEADLINE_MS": "5000"}
+    with serving(without, tmp_path / "log", **patient) as http:
         wait_for(lambda: list_for(http, "ann")["features_from"] == "cassandra")
         answer = list_for(http, "ann")
         assert answer["last_event_id"] == "click-tea"
