@@ -6,12 +6,13 @@ Training reads features through this and through the same `vectors.matrix` that 
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from batch.history import History
+from batch.history import History, Known
 from feature_store.aggregates import Count, Sum
 from feature_store.declaration import Declaration, Entity, Feature
 from feature_store.events import Interaction
@@ -32,11 +33,8 @@ class ItemWindows:
     """
 
     def __init__(self, declaration: Declaration, history: History) -> None:
-        index_of = history.items.index_of
-        known = [event for event in history.events if event.item_id in index_of]
-        positions = np.asarray([index_of[event.item_id] for event in known], np.int64)
         self._streams = [
-            _stream(feature, window, known, positions)
+            _stream(feature, window, history.known)
             for feature in declaration.of(Entity.ITEM)
             for window in feature.windows
         ]
@@ -69,49 +67,37 @@ class _Stream:
         self.entered, self.left = entered, left
 
 
-def _stream(
-    feature: Feature, window: Window, events: list[Interaction], positions: Longs
-) -> _Stream:
-    if not isinstance(feature.aggregate, Count | Sum):
-        raise TypeError(f"{feature.name}: teach batch/asof.py how a {feature.aggregate} shrinks.")
-    rows = [row for row, event in enumerate(events) if event.type in feature.events]
-    values = [feature.aggregate.add(0, events[row]) for row in rows]
-    enter = np.asarray([events[row].event_time for row in rows], np.int64)
+def _stream(feature: Feature, window: Window, known: Known) -> _Stream:
+    rows = np.flatnonzero(np.isin(known.kind, feature.events))
+    match feature.aggregate:
+        case Count():
+            values = np.ones(len(rows), np.int64)
+        case Sum(measure):
+            values = known.measures[measure][rows]
+        case other:
+            raise TypeError(f"{feature.name}: teach batch/asof.py how {other} shrinks.")
+    enter = known.time[rows]
     leave = enter - enter % window.level.ms + window.level.ms + window.ms
-    return _Stream(positions[rows], np.asarray(values, np.int64), enter, leave)
+    return _Stream(known.item[rows], values, enter, leave)
 
 
 class AsOf:
     """A walk through history; moments may only grow."""
 
     def __init__(self, declaration: Declaration, history: History) -> None:
-        self._events, self._next = history.events, 0
+        self._actors = _Actors(declaration, history.events)
         self._windows = ItemWindows(declaration, history)
-        self._levels = declaration.levels(Entity.USER)
-        self._reading: dict[str, list[Feature]] = defaultdict(list)
-        for feature in declaration.of(Entity.USER):
-            for kind in feature.events:
-                self._reading[kind].append(feature)
-        self._tiles: dict[str, Tiles] = defaultdict(dict)
-        self._recents: dict[str, deque[Recent]] = defaultdict(lambda: deque(maxlen=RECENTS_KEPT))
         self._ids = history.items.ids
         self._trending = _column(declaration)
         self._columns: Floats = np.zeros((len(self._ids), 0), np.float32)
 
     def advance(self, now: int) -> None:
-        """Applies every event strictly before `now`."""
-        while self._next < len(self._events) and self._events[self._next].event_time < now:
-            self._apply(self._events[self._next])
-            self._next += 1
+        """Moves to `now`: whatever happened strictly before it is known."""
         self._columns = self._windows.advance(now)
 
     def user(self, actor: str, now: int) -> UserState:
         """The actor's tiles and recents, as a store would give them."""
-        tiles = self._tiles[actor]
-        for level, start in [key for key in tiles if key[1] < now - key[0].slots * key[0].ms]:
-            del tiles[level, start]
-        kept = TileSet((level, start, values) for (level, start), values in tiles.items())
-        return UserState(actor, kept, tuple(reversed(self._recents[actor])))
+        return self._actors.state(actor, now)
 
     def columns(self, attributes: ItemColumns) -> ItemColumns:
         """`attributes` with the items' windows of the moment."""
@@ -124,14 +110,46 @@ class AsOf:
         positions, scores = top(self._columns[:, self._trending], CAPS["trending"])
         return [(self._ids[p], float(s)) for p, s in zip(positions, scores, strict=True)]
 
-    def _apply(self, event: Interaction) -> None:
+
+class _Actors:
+    """Each actor's events, folded no further than the last moment somebody asked about them."""
+
+    def __init__(self, declaration: Declaration, events: Iterable[Interaction]) -> None:
+        self._levels = declaration.levels(Entity.USER)
+        self._reading: dict[str, list[Feature]] = defaultdict(list)
+        for feature in declaration.of(Entity.USER):
+            for kind in feature.events:
+                self._reading[kind].append(feature)
+        self._coming: dict[str, deque[Interaction]] = defaultdict(deque)
+        for event in events:
+            self._coming[event.actor].append(event)
+        self._tiles: dict[str, Tiles] = defaultdict(dict)
+        self._recents: dict[str, deque[Recent]] = defaultdict(lambda: deque(maxlen=RECENTS_KEPT))
+
+    def state(self, actor: str, now: int) -> UserState:
+        coming, tiles = self._coming[actor], self._tiles[actor]
+        while coming and coming[0].event_time < now:
+            self._apply(coming.popleft(), tiles, now)
+        for level, start in [key for key in tiles if not _kept(*key, now)]:
+            del tiles[level, start]
+        kept = TileSet((level, start, values) for (level, start), values in tiles.items())
+        return UserState(actor, kept, tuple(reversed(self._recents[actor])))
+
+    def _apply(self, event: Interaction, tiles: Tiles, now: int) -> None:
         self._recents[event.actor].append(_recent(event))
         reading = self._reading.get(event.type, ())
-        tiles = self._tiles[event.actor]
-        for level in self._levels if reading else ():
-            values = tiles.setdefault((level, level.start(event.event_time)), {})
+        for level in self._levels:
+            start = level.start(event.event_time)
+            if not reading or not _kept(level, start, now):
+                continue
+            values = tiles.setdefault((level, start), {})
             for feature in reading:
                 values[feature.name] = feature.aggregate.add(values.get(feature.name, 0), event)
+
+
+def _kept(level: Level, start: int, now: int) -> bool:
+    """Whether the ring still holds a tile."""
+    return start > now - level.slots * level.ms
 
 
 def _recent(event: Interaction) -> Recent:

@@ -7,7 +7,7 @@ with its reason and its raw bytes, so that a corrected contract can read it agai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Final
 
 import orjson
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from feature_store import topics
 from feature_store.events import (
+    Interaction,
     InvalidEvent,
     decode_interaction,
     decode_item,
@@ -33,6 +34,7 @@ PLACE: Final = [
     pa.field("raw", pa.binary()),
 ]
 _TEXT, _LONG = pa.string(), pa.int64()
+_FIELDS: Final = [field.name for field in fields(Interaction)]
 
 
 def _schema(**columns: pa.DataType) -> pa.Schema:
@@ -77,7 +79,9 @@ def _row(decode: Decode, message: Row) -> Row:
 
 def _interaction(key: bytes | None, value: bytes | None, append_time: int) -> Row:
     event = decode_interaction(value, append_time)
-    return {"reason": event.reason} if isinstance(event, InvalidEvent) else asdict(event)
+    if isinstance(event, InvalidEvent):
+        return {"reason": event.reason}
+    return {name: getattr(event, name) for name in _FIELDS}
 
 
 def _item(key: bytes | None, value: bytes | None, append_time: int) -> Row:

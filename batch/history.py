@@ -8,16 +8,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pyspark.sql import SparkSession
 
 from batch import compiler
 from batch.lake import Lake
+from feature_store.aggregates import MEASURES
 from feature_store.events import Interaction
 from feature_store.settings import Settings
 from feature_store.topics import INTERACTIONS, ITEMS, PROFILES
 from models.bundle import Catalogue
 from models.content import Text
-from models.interactions import Floats, Interactions, Ints
+from models.interactions import Floats, Interactions, Ints, Longs
 
 #: Training reads late events too: the horizon is the stream's rule, not the log's.
 _EVER = 2**62
@@ -53,6 +55,16 @@ class Items:
 
 
 @dataclass(frozen=True)
+class Known:
+    """The events with known items as columns, in order of time; measures by name."""
+
+    item: Longs
+    time: Longs
+    kind: npt.NDArray[np.str_]
+    measures: Mapping[str, Longs]
+
+
+@dataclass(frozen=True)
 class History:
     """`events` in order of (event time, event id); `log` the same as columns, known items only."""
 
@@ -64,6 +76,18 @@ class History:
     def end(self) -> int:
         """Just after the newest event (ms): the cut of a fit on everything."""
         return self.events[-1].event_time + 1 if self.events else 0
+
+    @cached_property
+    def known(self) -> Known:
+        """What item windows are counted from."""
+        index_of = self.items.index_of
+        known = [event for event in self.events if event.item_id in index_of]
+        return Known(
+            np.asarray([index_of[event.item_id] for event in known], np.int64),
+            np.asarray([event.event_time for event in known], np.int64),
+            np.asarray([event.type for event in known], np.str_),
+            {m: np.asarray([getattr(e, m) for e in known], np.int64) for m in MEASURES},
+        )
 
     @classmethod
     def build(
