@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check bench clean
+.PHONY: help setup demo up down test check schemas bench clean
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -30,6 +30,9 @@ check: setup ## Lint, format, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict feature_store models streaming batch serving infra
 	@$(BIN)/lint-imports
+
+schemas: setup ## Write docs/schemas from the contracts
+	@$(BIN)/python -m feature_store.schemas docs/schemas
 
 bench: setup ## Run every benchmark; each prints its figures as one JSON line
 	@for one in benchmarks/bench_*.py; do $(BIN)/python $$one $(ARGS) || exit 1; done

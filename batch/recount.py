@@ -6,6 +6,7 @@ Equality is claimed at one cut: the offsets that were landed. Drain the stream u
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -132,7 +133,14 @@ def compare_store(settings: Settings, store: Store, keeps_all: bool) -> Comparis
     recounted: Iterable[Tile] = recounted_tiles(lake)
     if not keeps_all:
         recounted = ring(recounted).values()
-    return compare(store.name, store.scan_tiles(), recounted, latest.offsets)
+    stored, recounted = (_still_kept(tiles) for tiles in (store.scan_tiles(), recounted))
+    return compare(store.name, stored, recounted, latest.offsets)
+
+
+def _still_kept(tiles: Iterable[Tile]) -> Iterator[Tile]:
+    """Those that no store has let expire."""
+    now = time.time_ns() // 1_000_000
+    return (tile for tile in tiles if tile.start > now - tile.level.kept_ms)
 
 
 def _address(tile: Tile) -> tuple[str, str, str, int]:

@@ -112,5 +112,10 @@ def _check(feature: Feature, seen: set[tuple[Entity, str]]) -> None:
         raise DeclarationError(
             f"{where}: events {sorted(unknown)}; use {', '.join(get_args(InteractionType))}."
         )
+    for window in feature.windows:
+        if window.ms + window.level.ms > window.level.span_ms:
+            raise DeclarationError(
+                f"{where}: window {window.name} is longer than its level keeps; use a wider level."
+            )
     if not feature.windows:
         raise DeclarationError(f"{where}: name at least one window.")

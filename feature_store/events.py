@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 SCHEMA_VERSION: Final = 1
 MAX_FUTURE_MS: Final = 5 * 60_000
+#: What the actor of a session without a user begins with; no user id may.
+ANONYMOUS: Final = "anon:"
 
 InteractionType = Literal[
     "view", "click", "add_to_cart", "purchase", "like", "dislike", "rating", "remove", "search"
@@ -37,7 +39,7 @@ class _Message(BaseModel):
     """What all messages share: strict types, finite numbers, unknown fields kept apart."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow", allow_inf_nan=False)
-    schema_version: Literal[1] = 1
+    schema_version: int = Field(SCHEMA_VERSION, ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
 
 
 M = TypeVar("M", bound=_Message)
@@ -46,7 +48,7 @@ M = TypeVar("M", bound=_Message)
 class Context(BaseModel):
     """Where an interaction happened."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
     device: ShortText | None = None
     country: ShortText | None = None
     page: ShortText | None = None
@@ -62,8 +64,8 @@ class InteractionMessage(_Message):
     type: InteractionType
     event_time: Milliseconds = Field(description="When it happened: ms since the epoch, UTC.")
     value: float | None = Field(None, description="The rating given, for type=rating.")
-    quantity: int = Field(1, ge=1, le=1_000_000)
-    price: float | None = Field(None, ge=0, le=1e9, description="Price of one unit, major units.")
+    quantity: int = Field(1, ge=1, le=100_000)
+    price: float | None = Field(None, ge=0, le=1e6, description="Price of one unit, major units.")
     query: Annotated[str, StringConstraints(max_length=512)] | None = Field(
         None, description="The text searched for, for type=search."
     )
@@ -78,7 +80,7 @@ class ItemMessage(_Message):
     description: Annotated[str, StringConstraints(max_length=16_384)] = ""
     category: list[Identifier] = Field(default=[], max_length=8, description="Path, broad first.")
     brand: Annotated[str, StringConstraints(max_length=256)] | None = None
-    price: float | None = Field(None, ge=0, le=1e9)
+    price: float | None = Field(None, ge=0, le=1e6)
     tags: list[ShortText] = Field(default=[], max_length=64)
     available: bool = True
     created_at: Milliseconds | None = None
@@ -133,7 +135,7 @@ class InvalidEvent:
 
 def anonymous(session_id: str) -> str:
     """The actor of a session without a user."""
-    return f"anon:{session_id}"
+    return ANONYMOUS + session_id
 
 
 def decode_interaction(value: bytes | None, append_time: int) -> Interaction | InvalidEvent:
@@ -161,7 +163,7 @@ def decode_interaction(value: bytes | None, append_time: int) -> Interaction | I
         device=context.device or "",
         country=context.country or "",
         page=context.page or "",
-        unknown_fields=len(message.model_extra or {}),
+        unknown_fields=len(message.model_extra or {}) + len(context.model_extra or {}),
     )
 
 
@@ -173,6 +175,11 @@ def decode_item(value: bytes) -> ItemMessage | InvalidEvent:
 def decode_profile(value: bytes) -> ProfileMessage | InvalidEvent:
     """Decodes one message of `user-profile-updates` that is not a tombstone."""
     return _parse(ProfileMessage, value)
+
+
+def canonical(message: ItemMessage | ProfileMessage) -> str:
+    """A record as stores keep it: the contract's own fields as JSON."""
+    return message.model_dump_json(include=set(type(message).model_fields))
 
 
 def minor_units(price: float) -> int:
@@ -187,17 +194,17 @@ def json_schema(topic: str) -> dict[str, Any]:
 
 
 def _contradiction(message: InteractionMessage, append_time: int) -> str | None:
-    if message.user_id is None and message.session_id is None:
-        return "actor: neither user_id nor session_id"
-    if message.item_id is None and message.type != "search":
-        return "item_id: missing"
-    if message.type == "search" and not message.query:
-        return "query: missing"
-    if message.type == "rating" and message.value is None:
-        return "value: missing"
-    if message.event_time > append_time + MAX_FUTURE_MS:
-        return "event_time: from the future"
-    return None
+    """What the fields say against each other or against the clock; the first complaint."""
+    user, kind = message.user_id, message.type
+    complaints = {
+        "actor: neither user_id nor session_id": user is None and message.session_id is None,
+        "user_id: reserved for sessions": user is not None and user.startswith(ANONYMOUS),
+        "item_id: missing": message.item_id is None and kind != "search",
+        "query: missing": kind == "search" and not message.query,
+        "value: missing": kind == "rating" and message.value is None,
+        "event_time: from the future": message.event_time > append_time + MAX_FUTURE_MS,
+    }
+    return next((complaint for complaint, holds in complaints.items() if holds), None)
 
 
 def _parse(model: type[M], value: bytes | None) -> M | InvalidEvent:

@@ -31,6 +31,11 @@ class Level:
         """An event older than this when it arrives no longer counts at this level."""
         return (self.slots - 1) * self.ms
 
+    @property
+    def kept_ms(self) -> int:
+        """How long the kept store keeps a tile after it was written."""
+        return 2 * self.slots * self.ms
+
     def start(self, moment: int) -> int:
         """The start of the tile that holds `moment`."""
         return moment - moment % self.ms
@@ -40,7 +45,7 @@ class Level:
         return f"{self.code}{start // self.ms % self.slots:02d}"
 
 
-MINUTE: Final = Level("m", MINUTE_MS, 64)
+MINUTE: Final = Level("m", MINUTE_MS, 72)
 HOUR: Final = Level("h", HOUR_MS, 32)
 DAY: Final = Level("d", DAY_MS, 64)
 LEVELS: Final = (MINUTE, HOUR, DAY)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from feature_store.events import ANONYMOUS
 from infra.stack.errors import StackError
 from infra.stack.http import call_json
 
@@ -43,10 +44,15 @@ class Shopper:
         answer: Answer = call_json(f"{self.url}{path}?{urlencode({'limit': limit})}")
         return answer
 
+    def _actor(self) -> dict[str, str]:
+        if self.user.startswith(ANONYMOUS):
+            return {"session_id": self.user.removeprefix(ANONYMOUS)}
+        return {"user_id": self.user}
+
     def click(self, before: Answer, position: int, timeout_s: float = 30) -> Click:
         """Clicks an item of the list and polls until an answer has seen the click."""
         item = before["items"][position]
-        event = {"event_id": str(uuid.uuid4()), "user_id": self.user, "item_id": item["id"]}
+        event = {**self._actor(), "event_id": str(uuid.uuid4()), "item_id": item["id"]}
         begun = time.monotonic()
         call_json(f"{self.url}/api/interactions", "POST", {**event, "type": "click"})
         while time.monotonic() - begun < timeout_s:

@@ -6,6 +6,7 @@ A version holds the bundle's directory and this module's name as its loader: not
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION: Final = "champion"
+BUNDLE_ID: Final = re.compile(r"[0-9a-f]{16}")
 #: No retries for minutes, no bars, no lock file of ours in every version.
 QUIET: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -77,6 +79,8 @@ class Registry:
 
     def fetch(self, version: Version, into: Path) -> Path:
         """The version's bundle under `into/<bundle id>`, downloaded unless it lies there."""
+        if not BUNDLE_ID.fullmatch(version.bundle_id):
+            raise RegistryUnavailable(f"{version.bundle_id!r} is no bundle id")
         final = into / version.bundle_id
         if final.exists():
             return final

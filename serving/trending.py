@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from feature_store.stores.base import StoreUnavailable, TrendingList
-from feature_store.tiles import WINDOWS
+from feature_store.trending import EVERYWHERE, TRENDING
 from serving.guard import Ladder
-
-#: The segment of a list that holds everything.
-EVERYWHERE = ""
 
 
 class Trending:
@@ -24,7 +21,7 @@ class Trending:
 
     def turn(self) -> None:
         """Reads every window; keeps the old lists where no store answers."""
-        for window in WINDOWS:
+        for window in TRENDING:
             reading = self._stores.read(
                 lambda store, name=window.name: store.read_trending(name),  # type: ignore[misc]
                 known=lambda found: found is not None,

@@ -20,7 +20,7 @@ from pyflink.table.udf import udf
 from feature_store import declaration
 from feature_store.declaration import Declaration, Entity
 from feature_store.settings import Settings
-from feature_store.tiles import DAY
+from feature_store.tiles import DAY, DAY_MS
 from feature_store.topics import INTERACTIONS, ITEMS, PROFILES
 from streaming import compiler, sinks, sources, trending
 
@@ -68,10 +68,11 @@ def build(
 
     job = t_env.create_statement_set()
     for entity, records in ((Entity.ITEM, "items"), (Entity.USER, "profiles")):
-        job.add_insert_sql(
-            f"INSERT INTO written SELECT write_{entity}_tiles(entity_id, ms, tile_start, applied, "
-            f"body) FROM ({compiler.tiles(features, entity, since)})"
-        )
+        if features.of(entity):
+            job.add_insert_sql(
+                f"INSERT INTO written SELECT write_{entity}_tiles(entity_id, ms, tile_start, "
+                f"applied, body) FROM ({compiler.tiles(features, entity, since)})"
+            )
         job.add_insert_sql(
             f"INSERT INTO written SELECT write_{entity}_records(record_key, append_time, "
             f"log_offset, record) FROM {records} WHERE reason IS NULL"
@@ -102,12 +103,13 @@ def environment(settings: Settings, deployment: Deployment) -> StreamTableEnviro
     t_env = StreamTableEnvironment.create(
         environment_settings=EnvironmentSettings.in_streaming_mode()
     )
-    outage_ms = 24 * 3_600_000
+    # A day's tile may be added to for a day and H; and the job may be down for a day before that.
+    state_life_ms = settings.horizon_ms + 2 * DAY_MS
     for key, value in {
         "pipeline.name": f"{settings.namespace}-{deployment.name}",
         "execution.checkpointing.interval": f"{deployment.checkpoint_s} s",
         "execution.checkpointing.timeout": "30 min",
-        "table.exec.state.ttl": f"{settings.horizon_ms + outage_ms} ms",
+        "table.exec.state.ttl": f"{state_life_ms} ms",
         "table.exec.mini-batch.enabled": "true",
         "table.exec.mini-batch.allow-latency": f"{deployment.latency_ms} ms",
         "table.exec.mini-batch.size": "20000",

@@ -10,12 +10,23 @@ from pyflink.table import DataTypes, StreamTableEnvironment
 from pyflink.table.udf import TableFunction, udtf
 
 from feature_store.declaration import Entity
-from feature_store.events import InvalidEvent, decode_interaction, decode_item, decode_profile
+from feature_store.events import (
+    MAX_FUTURE_MS,
+    InvalidEvent,
+    canonical,
+    decode_interaction,
+    decode_item,
+    decode_profile,
+)
 from feature_store.settings import Settings
 from feature_store.topics import INTERACTIONS, ITEMS, PROFILES, Topic
 
 #: Bytes of a bad message that its dead letter carries.
 DEAD_LETTER_BODY: Final = 65_536
+
+#: Records have no age: what an item is may have been said long ago.
+FROM_EARLIEST: Final = "'scan.startup.mode' = 'earliest-offset'"
+FROM_TIME: Final = "'scan.startup.mode' = 'timestamp', 'scan.startup.timestamp-millis' = '{since}'"
 
 #: What decoding yields: where the message was, why it is bad (or null), and its fields.
 POSITION: Final = [
@@ -51,7 +62,7 @@ CREATE TEMPORARY TABLE `{table}` (
   'properties.group.id' = '{group}', 'properties.max.partition.fetch.bytes' = '4194304',
   'key.format' = 'raw', 'key.fields' = 'message_key',
   'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY',
-  'scan.startup.mode' = 'timestamp', 'scan.startup.timestamp-millis' = '{since}'
+  {startup}
 )"""
 
 DECODED: Final = """
@@ -96,31 +107,35 @@ class DecodeRecord(TableFunction):  # type: ignore[misc]
 
 
 def register(t_env: StreamTableEnvironment, settings: Settings, group: str, since: int) -> None:
-    """Defines the tables of the three topics and the views of their decoded messages."""
+    """Defines the tables of the three topics and the views of their decoded messages.
+
+    Interactions are read from `since` (ms), less what a fast clock may be ahead.
+    """
+    from_since = FROM_TIME.format(since=max(0, since - MAX_FUTURE_MS))
     decoders = (
-        (INTERACTIONS, "interactions", DecodeInteraction(), INTERACTION),
-        (ITEMS, "items", DecodeRecord(Entity.ITEM), RECORD),
-        (PROFILES, "profiles", DecodeRecord(Entity.USER), RECORD),
+        (INTERACTIONS, "interactions", from_since, DecodeInteraction(), INTERACTION),
+        (ITEMS, "items", FROM_EARLIEST, DecodeRecord(Entity.ITEM), RECORD),
+        (PROFILES, "profiles", FROM_EARLIEST, DecodeRecord(Entity.USER), RECORD),
     )
-    for topic, view, decoder, fields in decoders:
-        _register_one(t_env, settings, topic, (group, since), view, decoder, POSITION + fields)
+    for topic, view, startup, decoder, fields in decoders:
+        source = SOURCE.format(
+            table=topic.name,
+            topic=settings.topic(topic.name),
+            kafka=settings.kafka,
+            group=group,
+            startup=startup,
+        )
+        t_env.execute_sql(source)
+        _register_decoder(t_env, topic, view, decoder, POSITION + fields)
 
 
-def _register_one(
+def _register_decoder(
     t_env: StreamTableEnvironment,
-    settings: Settings,
     topic: Topic,
-    start: tuple[str, int],
     view: str,
     decoder: TableFunction,
     fields: list[tuple[str, Any]],
 ) -> None:
-    group, since = start
-    source = SOURCE.format(
-        table=topic.name, topic=settings.topic(topic.name), kafka=settings.kafka,
-        group=group, since=since,
-    )  # fmt: skip
-    t_env.execute_sql(source)
     function = udtf(decoder, result_types=[kind for _, kind in fields])
     t_env.create_temporary_system_function(f"decode_{view}", function)
     columns = ", ".join(name for name, _ in fields)
@@ -136,11 +151,11 @@ def _decode_record(
         return _tombstone(key)
     if kind is Entity.ITEM:
         item = decode_item(value)
-        return item if isinstance(item, InvalidEvent) else (item.item_id, item.model_dump_json())
+        return item if isinstance(item, InvalidEvent) else (item.item_id, canonical(item))
     profile = decode_profile(value)
     if isinstance(profile, InvalidEvent):
         return profile
-    return profile.user_id, profile.model_dump_json()
+    return profile.user_id, canonical(profile)
 
 
 def _tombstone(key: bytes | None) -> tuple[str, str] | InvalidEvent:

@@ -1,7 +1,7 @@
 """What is trending: capped engagement per item and tile, decayed and ranked at every tick.
 
-One actor moves one item by at most `CAP` in one tile, so neither a bot nor one keen user can buy
-the list. Lists are published whole on a timer, also when traffic stops.
+One actor moves one item by at most `CAP` in one tile, up or down, so neither a bot nor one keen
+user can buy the list. Lists are published whole on a timer, also when traffic stops.
 """
 
 from __future__ import annotations
@@ -14,20 +14,13 @@ from typing import Final
 
 from pyflink.table.udf import ScalarFunction
 
-from feature_store.stores.base import Store, TrendingList, TrendingTile
-from feature_store.tiles import DAY_1, HOUR_1, MINUTES_5, Window
+from feature_store.stores.base import Store, TrendingList
+from feature_store.tiles import Window
+from feature_store.trending import CAP, EVERYWHERE, TRENDING, scores, top
 from streaming.compiler import levels
 from streaming.sinks import PatientStore
 
-#: The windows that have a list.
-TRENDING: Final = (MINUTES_5, HOUR_1, DAY_1)
-#: Two purchases' worth of engagement: what one actor may add to one item in one tile.
-CAP: Final = 20
 TOP_N: Final = 50
-#: How many items overall are looked up for their categories.
-CONSIDERED: Final = 1000
-EVERYWHERE: Final = ""
-
 #: Ticks once a second, so that lists are published when nothing else happens.
 TICKS: Final = """
 CREATE TEMPORARY TABLE ticks (tick INT) WITH (
@@ -42,27 +35,12 @@ def tiles(since: int) -> str:
 SELECT ms, tile_start, item_id, SUM(applied) AS applied, SUM(weight) AS weight
 FROM (
   SELECT actor, item_id, ms, tile_start, COUNT(*) AS applied,
-    CASE WHEN SUM(weight) > {CAP} THEN CAST({CAP} AS BIGINT) ELSE SUM(weight) END AS weight
+    CASE WHEN SUM(weight) > {CAP} THEN CAST({CAP} AS BIGINT)
+      WHEN SUM(weight) < -{CAP} THEN CAST(-{CAP} AS BIGINT) ELSE SUM(weight) END AS weight
   FROM {levels(used, since)}
   WHERE item_id <> ''
   GROUP BY actor, item_id, ms, tile_start
 ) GROUP BY item_id, ms, tile_start"""
-
-
-def scores(tiles: Iterable[TrendingTile], window: Window, now: int) -> dict[str, float]:
-    """Engagement per item in the window that ends at `now`, halved every quarter of the window."""
-    half_life = window.ms / 4
-    totals: dict[str, float] = defaultdict(float)
-    for tile in tiles:
-        age = max(0, now - tile.version.moment)
-        totals[tile.item_id] += tile.weight * 0.5 ** (age / half_life)
-    return totals
-
-
-def top(totals: Mapping[str, float]) -> list[tuple[str, float]]:
-    """The items considered, the most engaging first."""
-    liked = ((item, score) for item, score in totals.items() if score > 0)
-    return sorted(liked, key=lambda entry: (-entry[1], entry[0]))[:CONSIDERED]
 
 
 def by_segment(

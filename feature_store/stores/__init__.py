@@ -1,1 +1,1 @@
-"""Where values live: one protocol, three implementations, and a ladder over two of them."""
+"""Where values live: one protocol, three implementations."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import orjson
-from cassandra import DriverException, RequestExecutionException
+from cassandra import OperationTimedOut, RequestExecutionException
 from cassandra.cluster import (
     EXEC_PROFILE_DEFAULT,
     Cluster,
@@ -21,6 +21,7 @@ from cassandra.cluster import (
     Session,
 )
 from cassandra.concurrent import execute_concurrent
+from cassandra.connection import ConnectionException
 from cassandra.policies import RoundRobinPolicy
 from cassandra.query import BatchStatement, BatchType, BoundStatement
 
@@ -79,6 +80,13 @@ STATEMENTS: Final = {
 BATCH_ROWS: Final = 20
 CONCURRENCY: Final = 64
 SEQUENCE_BITS: Final = 43
+#: Failures that pass: no host, too slow, too few replicas. A refused statement is a bug.
+UNAVAILABLE: Final = (
+    NoHostAvailable,
+    OperationTimedOut,
+    RequestExecutionException,
+    ConnectionException,
+)
 
 
 class CassandraStore:
@@ -102,10 +110,14 @@ class CassandraStore:
             connect_timeout=timeout_s,
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         )
-        with _errors():
-            session = cluster.connect()
-            _create_schema(session, settings)
-            return cls(session)
+        try:
+            with _errors():
+                session = cluster.connect()
+                _create_schema(session, settings)
+                return cls(session)
+        except BaseException:
+            cluster.shutdown()
+            raise
 
     def write_tiles(self, tiles: Iterable[Tile]) -> None:
         rows: dict[tuple[str, str], list[BoundStatement]] = defaultdict(list)
@@ -267,7 +279,7 @@ def _moment_timestamp(version: Version) -> int:
 
 
 def _lives_s(level: Level) -> int:
-    return 2 * level.slots * level.ms // 1000
+    return level.kept_ms // 1000
 
 
 def _tile_set(rows: Iterable[Any]) -> TileSet:
@@ -285,5 +297,5 @@ def _zip(ids: Sequence[str], found: list[list[Any]]) -> Iterator[tuple[str, list
 def _errors() -> Iterator[None]:
     try:
         yield
-    except (NoHostAvailable, DriverException, RequestExecutionException) as error:
+    except UNAVAILABLE as error:
         raise StoreUnavailable(f"cassandra: {error}") from error

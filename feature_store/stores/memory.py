@@ -37,7 +37,7 @@ class MemoryStore:
         for tile in tiles:
             ring = self._tiles[tile.entity, tile.entity_id]
             slot = tile.level.slot(tile.start)
-            if slot not in ring or ring[slot].version <= tile.version:
+            if slot not in ring or ring[slot].version < tile.version:
                 ring[slot] = tile
             if tile.entity == Entity.ITEM:
                 self._touch(tile.entity_id)
@@ -52,7 +52,7 @@ class MemoryStore:
     def write_records(self, records: Iterable[Record]) -> None:
         for record in records:
             stored = self._records.get((record.kind, record.key))
-            if stored and stored.version > record.version:
+            if stored and stored.version >= record.version:
                 continue
             self._records[record.kind, record.key] = record
             if record.kind is Entity.ITEM:
@@ -64,12 +64,12 @@ class MemoryStore:
     def write_trending_tiles(self, tiles: Iterable[TrendingTile]) -> None:
         for tile in tiles:
             stored = self._trending_tiles[tile.level.code, tile.version.moment]
-            if tile.item_id not in stored or stored[tile.item_id].version <= tile.version:
+            if tile.item_id not in stored or stored[tile.item_id].version < tile.version:
                 stored[tile.item_id] = tile
 
     def publish_trending(self, trending: TrendingList) -> None:
         stored = self._trending.get(trending.window)
-        if stored is None or stored.published_at <= trending.published_at:
+        if stored is None or stored.published_at < trending.published_at:
             self._trending[trending.window] = trending
 
     def read_user(self, actor: str) -> UserState:

@@ -66,6 +66,14 @@ RING: Final = [f"{level.code}{slot:02d}" for level in LEVELS for slot in range(l
 USER_TTL_S: Final = DAY.slots * DAY_MS // 1000
 CHANGES_KEPT_MS: Final = DAY_MS
 SCAN_BATCH: Final = 500
+#: Failures that pass: gone, slow, loading, out of memory, or for now a replica.
+UNAVAILABLE: Final = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.BusyLoadingError,
+    redis.OutOfMemoryError,
+    redis.ReadOnlyError,
+)
 
 T = TypeVar("T")
 
@@ -199,7 +207,7 @@ class RedisStore:
     def scan_tiles(self) -> Iterator[Tile]:
         for entity in Entity:
             prefix = self._key(entity, "")
-            for keys in _chunks(self._scan(prefix + "*"), SCAN_BATCH):
+            for keys in _chunks(self._keys(prefix), SCAN_BATCH):
                 with self._pipeline() as pipe:
                     for key in keys:
                         pipe.hgetall(key)
@@ -215,9 +223,14 @@ class RedisStore:
     def _key(self, kind: str, name: str) -> str:
         return f"{self._prefix}{kind}:{name}"
 
-    def _scan(self, pattern: str) -> Iterator[str]:
+    def _keys(self, prefix: str) -> Iterator[str]:
+        """Each key once: Redis may name one twice while it rehashes."""
+        seen: set[str] = set()
         with self._errors():
-            yield from self._client.scan_iter(match=pattern, count=SCAN_BATCH)
+            for key in self._client.scan_iter(match=prefix + "*", count=SCAN_BATCH):
+                if key not in seen:
+                    seen.add(key)
+                    yield key
 
     def _upsert(self, pipe: _Pipeline, key: str, lives_s: int, pairs: Sequence[str]) -> None:
         """Sends the script once per round trip, so a restarted server never misses it."""
@@ -248,7 +261,7 @@ class RedisStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError) as error:
+        except UNAVAILABLE as error:
             raise StoreUnavailable(f"redis: {error}") from error
 
 

@@ -10,11 +10,7 @@ from infra.stack.service import Service
 
 
 class Redis(Service):
-    """Redis writes its data when it is stopped on purpose, and only then.
-
-    After a crash it starts empty: an empty store is noticed and filled again, while a snapshot
-    some minutes old would pass for the truth.
-    """
+    """Redis with a log of its writes, so that a killed one comes back whole."""
 
     name: ClassVar[str] = "redis"
     ports_used: ClassVar[tuple[str, ...]] = ("redis",)

@@ -14,7 +14,7 @@ from serving.parts import Parts, Running
 
 router = APIRouter(prefix="/api", tags=["trending"])
 
-WindowName = Literal["5m", "1h", "24h", "7d", "28d"]
+WindowName = Literal["5m", "1h", "24h"]
 STALE: Final = ["trending"]
 
 

@@ -112,7 +112,7 @@ EXAMPLES = [
         },
     ),
     Example(
-        "an event older than H when it arrives is left to the recount's base",
+        "an event older than H when it arrives is not applied",
         [view("ann", "milk", at=NOON, arrives=NOON + HORIZON + 1)],
         {("user", "ann", "d", MIDNIGHT): None, ("item", "milk", "d", MIDNIGHT): None},
     ),

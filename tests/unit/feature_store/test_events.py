@@ -14,6 +14,7 @@ from feature_store.events import (
     MESSAGES,
     Interaction,
     InvalidEvent,
+    canonical,
     decode_interaction,
     decode_item,
     decode_profile,
@@ -68,6 +69,9 @@ def test_bytes_that_are_no_message_are_refused(value: bytes | None, reason: str)
     ("change", "reason"),
     [
         ({"schema_version": 2}, "schema_version: unknown"),
+        ({"schema_version": True}, "schema_version: unknown"),
+        ({"schema_version": 1.0}, "schema_version: unknown"),
+        ({"user_id": "anon:s1"}, "user_id: reserved for sessions"),
         ({"event_id": ""}, "event_id: string_too_short"),
         ({"event_id": "a\x00b"}, "event_id: string_pattern_mismatch"),
         ({"event_id": 7}, "event_id: string_type"),
@@ -95,9 +99,15 @@ def test_numbers_that_are_not_finite_are_refused(number: str) -> None:
 
 
 def test_unknown_fields_are_ignored_and_counted() -> None:
-    event = decoded(colour="red", mood="good")
+    event = decoded(colour="red", mood="good", context={"weather": "rain"})
     assert isinstance(event, Interaction)
-    assert event.unknown_fields == 2
+    assert event.unknown_fields == 3
+
+
+def test_a_record_keeps_only_the_fields_of_the_contract() -> None:
+    item = decode_item(b'{"item_id":"milk","title":"Milk","colour":"white"}')
+    assert not isinstance(item, InvalidEvent)
+    assert "white" not in canonical(item)
 
 
 def test_a_reason_never_repeats_what_was_sent() -> None:
