@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
@@ -41,20 +42,35 @@ class Teacher:
         )
 
 
-def learn(teacher: Teacher, progress: Progress) -> tuple[Ranker | None, Measures | None]:
-    """The ranker (None: too few baskets to learn from) and how good it is (None: none to test)."""
+@dataclass(frozen=True)
+class Lesson:
+    """What was learned: a ranker (None: too few baskets), its measures, the sources to publish."""
+
+    ranker: Ranker | None
+    measures: Measures | None
+    everything: Sources
+
+
+def learn(teacher: Teacher, progress: Progress) -> Lesson:
+    """Learns and measures honestly, and refits the sources on everything to publish them.
+
+    Spark fits the later cuts in a thread of its own while Python replays baskets here.
+    """
     recipe, end = teacher.recipe, teacher.history.end
-    with progress.stage("fit sources at two cuts"):
-        earlier = teacher.fit(end - recipe.train_ms)
-        later = teacher.fit(end - recipe.test_ms)
-    with progress.stage("train the ranker") as said:
-        ranker = _ranker(teacher, earlier, later.cut_ms)
-        said.append("learned" if ranker else "too few baskets: sources are blended")
-    with progress.stage("measure") as said:
-        queries = teacher.queries(later, end, recipe.test_baskets)
-        measures = measure(queries, ranker, len(later.item_ids), recipe.k)
-        said.append(f"{len(queries)} baskets")
-    return ranker, measures
+    with ThreadPoolExecutor(1) as aside:
+        with progress.stage("fit sources at the first cut"):
+            earlier = teacher.fit(end - recipe.train_ms)
+        later = aside.submit(teacher.fit, end - recipe.test_ms)
+        everything = aside.submit(teacher.fit, end)
+        with progress.stage("train the ranker") as said:
+            ranker = _ranker(teacher, earlier, end - recipe.test_ms)
+            said.append("learned" if ranker else "too few baskets: sources are blended")
+        with progress.stage("measure") as said:
+            queries = teacher.queries(later.result(), end, recipe.test_baskets)
+            measures = measure(queries, ranker, len(earlier.item_ids), recipe.k)
+            said.append(f"{len(queries)} baskets")
+        with progress.stage("refit on everything"):
+            return Lesson(ranker, measures, everything.result())
 
 
 def _ranker(teacher: Teacher, sources: Sources, until: int) -> Ranker | None:

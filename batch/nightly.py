@@ -44,18 +44,15 @@ def nightly(spark: SparkSession, settings: Settings, recipe: Recipe) -> dict[str
         history = read(spark, settings, lake)
         teacher = Teacher(spark, declaration, history, fit_content(history), recipe)
         said.append(f"{len(history.events)} events, {len(history.items.ids)} items")
-    ranker, measures = learn(teacher, progress)
-    with progress.stage("refit on everything") as said:
-        sources = teacher.fit(history.end)
-        path = write_bundle(settings, lake, teacher, sources, ranker)
-        said.append(f"bundle {path.name}")
+    lesson = learn(teacher, progress)
     with progress.stage("publish") as said:
+        path = write_bundle(settings, lake, teacher, lesson)
         registry = Registry(settings.mlflow, settings.namespace, patience_s=60)
-        done = publish(registry, path, recipe, measures, ranker, try_canary(path, declaration))
-        said.append("promoted" if done.verdict.passed else "not promoted")
+        done = publish(registry, path, recipe, lesson, try_canary(path, declaration))
+        said.append(f"{path.name} {'promoted' if done.verdict.passed else 'not promoted'}")
     facts.update(
         **_outcome(done),
-        measures=measures.report() if measures else None,
+        measures=lesson.measures.report() if lesson.measures else None,
         seconds=progress.seconds,
     )
     write_json(lake.root / "nightly.json", facts)

@@ -9,16 +9,13 @@ from typing import Any
 
 from batch.gate import Verdict, judge
 from batch.lake import Lake
-from batch.learn import Teacher
-from batch.measure import Measures
+from batch.learn import Lesson, Teacher
 from batch.recipe import Recipe
 from feature_store.events import WEIGHTS
 from feature_store.settings import Settings
 from feature_store.topics import TOPICS
 from models import bundle
-from models.ranker import Ranker
 from models.registry import Registry, Version
-from models.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +27,28 @@ class Published:
     verdict: Verdict
 
 
-def write_bundle(
-    settings: Settings, lake: Lake, teacher: Teacher, sources: Sources, ranker: Ranker | None
-) -> Path:
+def write_bundle(settings: Settings, lake: Lake, teacher: Teacher, lesson: Lesson) -> Path:
     """Writes the night's bundle under `settings.bundles`, with the rules and offsets it is from."""
     topics = [settings.topic(topic.name) for topic in TOPICS]
     return bundle.write(
         settings.bundles,
         teacher.declaration,
-        sources,
+        lesson.everything,
         teacher.history.items.catalogue,
-        ranker,
+        lesson.ranker,
         {**_params(teacher.recipe), "event_weights": WEIGHTS},
         {topic: lake.landed(topic).offsets for topic in topics},
     )
 
 
 def publish(
-    registry: Registry,
-    path: Path,
-    recipe: Recipe,
-    measures: Measures | None,
-    ranker: Ranker | None,
-    canary: str | None,
+    registry: Registry, path: Path, recipe: Recipe, lesson: Lesson, canary: str | None
 ) -> Published:
     """Registers the bundle and promotes it if the gate lets it pass.
 
     A bundle that is the champion already (the same night run twice) is not registered again.
     """
+    measures, ranker = lesson.measures, lesson.ranker
     champion = registry.champion()
     if champion and champion.bundle_id == path.name:
         return Published(champion, champion, Verdict(()))

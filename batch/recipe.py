@@ -12,7 +12,7 @@ from models.als import Rule
 class Recipe:
     """The numbers of one nightly; days are of event time."""
 
-    als: Rule = field(default=Rule(rank=64, alpha=20.0, regularisation=0.05, iterations=6))
+    als: Rule = field(default=Rule(rank=32, alpha=5.0, regularisation=0.05, iterations=4))
     own_half_life_days: float = 60.0
     covisitation_half_life_days: float = 60.0
     popularity_half_life_days: float = 14.0
