@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pyspark.sql import SparkSession
 
-from batch.asof import windows_at
 from batch.history import History
+from batch.item_windows import windows_at
 from batch.recipe import Recipe
 from batch.train_als import train
 from feature_store.declaration import Declaration

@@ -58,6 +58,7 @@ class Items:
 class Known:
     """The events with known items as columns, in order of time; measures by name."""
 
+    actor: Longs
     item: Longs
     time: Longs
     kind: npt.NDArray[np.str_]
@@ -82,7 +83,9 @@ class History:
         """What item windows are counted from."""
         index_of = self.items.index_of
         known = [event for event in self.events if event.item_id in index_of]
+        code_of = {actor: code for code, actor in enumerate(self.log.actor_ids)}
         return Known(
+            np.asarray([code_of[event.actor] for event in known], np.int64),
             np.asarray([index_of[event.item_id] for event in known], np.int64),
             np.asarray([event.event_time for event in known], np.int64),
             np.asarray([event.type for event in known], np.str_),

@@ -97,7 +97,7 @@ def _query(declaration: Declaration, sources: Sources, walk: AsOf, basket: Baske
     now = basket.moment
     walk.advance(now)
     user = walk.user(basket.actor, now)
-    found = retrieve(sources, user, now, walk.trending())
+    found = retrieve(sources, user, now, walk.trending(now))
     items = walk.columns(sources.columns)
     rows = matrix(declaration, user, items, sources.index_of, found.positions, found.scores, now)
     return Query(basket, found, rows)
