@@ -1,0 +1,89 @@
+"""The training set knows nothing of the basket it asks about, nor of anything after it."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch.measure import measure
+from batch.training_set import Basket, baskets, build, sample
+from feature_store.vectors import columns
+from models.interactions import Floats
+from models.sources import SOURCES
+from tests.builders import DAY, HOUR, MINUTE, NOON
+from tests.unit.batch.builders import DECLARATION, event, history, sources
+
+NAMES = columns(DECLARATION, SOURCES)
+PAST = history(
+    event("ann", "milk", 0),
+    event("ann", "bread", 0),
+    event("bob", "jam", HOUR),
+    event("ann", "milk", 10 * DAY),
+    event("ann", "tea", 10 * DAY),
+    event("bob", "caviar", 11 * DAY),
+)
+CUT = NOON + 5 * DAY
+
+
+def column(rows: Floats, name: str) -> list[float]:
+    return [float(value) for value in rows[:, NAMES.index(name)]]
+
+
+def test_a_basket_is_what_was_bought_in_one_visit() -> None:
+    past = history(
+        event("ann", "milk", 0),
+        event("ann", "tea", 10 * MINUTE),
+        event("ann", "jam", 15 * MINUTE, "view"),
+        event("ann", "milk", 2 * HOUR),
+    )
+    ids = past.items.ids
+    found = [(b.moment - NOON, {ids[p] for p in b.wanted}) for b in baskets(past, NOON, NOON + DAY)]
+    assert found == [(0, {"milk", "tea"}), (2 * HOUR, {"milk"})]
+
+
+def test_without_purchases_a_basket_is_what_was_liked() -> None:
+    past = history(event("ann", "milk", 0, "view"), event("ann", "tea", 0, "dislike"))
+    (basket,) = baskets(past, NOON, NOON + DAY)
+    assert {past.items.ids[p] for p in basket.wanted} == {"milk"}
+
+
+def test_lines_of_one_basket_do_not_predict_each_other() -> None:
+    (query,) = build(DECLARATION, PAST, sources(PAST, CUT), baskets(PAST, CUT, NOON + 11 * DAY))
+    assert set(column(query.rows, "user_recents")) == {2.0}
+    assert set(column(query.rows, "item_purchases_24h")) == {0.0}
+    assert set(column(query.rows, "user_days_since_last")) == {10.0}
+
+
+def test_what_retrieval_missed_is_not_added_and_still_costs() -> None:
+    asked = baskets(PAST, NOON + 11 * DAY, PAST.end)
+    (query,) = build(DECLARATION, PAST, sources(PAST, CUT), asked)
+    assert PAST.items.index_of["caviar"] not in query.candidates.positions
+    assert not query.labels.any()
+    measures = measure([query], None, len(PAST.items.ids), 10)
+    assert measures is not None
+    assert measures.ndcg["served"] == 0.0
+    assert measures.retrieval_recall == 0.0
+
+
+def test_sources_that_saw_the_answers_are_refused() -> None:
+    """The planted leak: sources fitted over the label window look wonderful and are worthless."""
+    leaking = sources(PAST, PAST.end)
+    with pytest.raises(ValueError, match="lies before the cut"):
+        build(DECLARATION, PAST, leaking, baskets(PAST, CUT, PAST.end))
+
+
+def test_sources_know_nothing_from_the_cut_on() -> None:
+    honest, blind = sources(PAST, CUT), sources(history(*PAST.events[:3]), CUT)
+    items, strengths = honest.own.of("ann", (), honest.index_of, CUT)
+    ours = {honest.item_ids[i]: float(s) for i, s in zip(items, strengths, strict=True)}
+    items, strengths = blind.own.of("ann", (), blind.index_of, CUT)
+    theirs = {blind.item_ids[i]: float(s) for i, s in zip(items, strengths, strict=True)}
+    assert ours == theirs
+    assert honest.popularity[honest.index_of["caviar"]] == 0
+
+
+def test_a_sample_is_the_same_every_night_and_in_order() -> None:
+    asked = [Basket("a", moment, frozenset({1})) for moment in range(100)]
+    drawn = sample(asked, 10)
+    assert drawn == sample(asked, 10)
+    assert drawn == sorted(drawn, key=lambda basket: basket.moment)
+    assert sample(asked, 200) == asked
