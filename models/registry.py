@@ -64,6 +64,7 @@ class Registry:
 
         self.uri = uri
         self.name = "millrace" if namespace == DEFAULT_NAMESPACE else f"millrace-{namespace}"
+        mlflow.set_tracking_uri(uri)  # artefact downloads know no other way
         self._mlflow = mlflow
         self._client = mlflow.MlflowClient(tracking_uri=uri)
 
@@ -111,7 +112,6 @@ class Registry:
         `reports` are JSON artefacts by file name.
         """
         mlflow = self._mlflow
-        mlflow.set_tracking_uri(self.uri)
         with self._answers():
             mlflow.set_experiment(self.name)
             with mlflow.start_run(run_name=bundle.name) as run:
