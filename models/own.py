@@ -20,8 +20,9 @@ from models.interactions import Floats, Interactions, Ints, Longs, Visits, decay
 class OwnHistory:
     """Strength by (actor, item) as of `cut_ms`, as sparse rows sorted by actor.
 
-    Row r is `items[indptr[r]:indptr[r + 1]]` with `strengths` alike. One purchase a moment ago
-    has strength 1; it halves every `half_life_days`.
+    Row r is `items[indptr[r]:indptr[r + 1]]` with `strengths` alike; `last` (rows,) is the actor's
+    newest event counted (ms), so whatever came later, even late, is fresh. One purchase a moment
+    ago has strength 1; it halves every `half_life_days`.
     """
 
     cut_ms: int
@@ -30,13 +31,15 @@ class OwnHistory:
     indptr: Longs
     items: Ints
     strengths: Floats
+    last: Longs
 
     def of(
         self, actor: str, recents: Sequence[Recent], index_of: Mapping[str, int], now: int
     ) -> tuple[Ints, Floats]:
         """The actor's items and strengths as of `now` (ms): last night's and what came since."""
-        items, strengths = self._nightly(actor, now)
-        fresh = _fresh(recents, index_of, self.cut_ms)
+        row = self.row_of.get(actor)
+        items, strengths = self._nightly(row, now)
+        fresh = _fresh(recents, index_of, 0 if row is None else int(self.last[row]) + 1)
         if fresh is None:
             return items, strengths
         added = fresh.strength * decay((now - fresh.start).astype(np.float64), self.half_life_days)
@@ -45,8 +48,7 @@ class OwnHistory:
         total = np.bincount(inverse, np.concatenate([strengths, added]), len(unique))
         return unique.astype(np.int32), total.astype(np.float32)
 
-    def _nightly(self, actor: str, now: int) -> tuple[Ints, Floats]:
-        row = self.row_of.get(actor)
+    def _nightly(self, row: int | None, now: int) -> tuple[Ints, Floats]:
         if row is None:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
         part = slice(self.indptr[row], self.indptr[row + 1])
@@ -71,7 +73,15 @@ def fit(log: Interactions, cut_ms: int, half_life_days: float) -> OwnHistory:
         indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         items=(unique % width).astype(np.int32),
         strengths=totals,
+        last=_newest(log)[present],
     )
+
+
+def _newest(log: Interactions) -> Longs:
+    """Each actor's newest event time, (actors,)."""
+    newest = np.zeros(len(log.actor_ids), np.int64)
+    np.maximum.at(newest, log.actor, log.time)
+    return newest
 
 
 def _fresh(recents: Sequence[Recent], index_of: Mapping[str, int], since: int) -> Visits | None:

@@ -51,6 +51,12 @@ def test_recents_that_the_night_has_counted_are_not_counted_again() -> None:
     assert strengths("ann", rows, recent("milk", "purchase", 30.0)) == {"milk": 0.5}
 
 
+def test_what_arrives_after_the_night_counts_even_if_it_happened_before_the_cut() -> None:
+    rows: list[Row] = [("ann", "milk", "purchase", 30.0)]
+    assert strengths("ann", rows, recent("tea", "purchase", 15.0)).keys() == {"milk", "tea"}
+    assert strengths("new", rows, recent("tea", "purchase", 15.0)).keys() == {"tea"}
+
+
 def test_a_refusal_weighs_against() -> None:
     rows: list[Row] = [("ann", "milk", "view", 30.0)]
     assert strengths("ann", rows, recent("milk", "dislike", 0.0))["milk"] < 0
