@@ -13,7 +13,7 @@ from infra.stack.stack import Stack
 from infra.stack.wanted import Wanted
 
 SCRIPT: Final = REPOSITORY / "streaming" / "job.py"
-PARALLELISM: Final = {"hot": 2, "kept": 1}
+PARALLELISM: Final = {"hot": 1, "kept": 1}
 # How long an outage may last beyond the horizon before state must be folded again from the log.
 LONGEST_OUTAGE_S: Final = 24 * 3600
 
