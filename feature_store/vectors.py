@@ -144,11 +144,17 @@ def _pairs(
     out[:, 2] = same[:, :in_session].sum(axis=1)
     out[:, 3] = _share(items.category, seen, candidates)
     out[:, 4] = _share(items.brand, seen, candidates)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        usual = np.nanmedian(items.price_minor[seen]) if len(seen) else np.nan
-        ratio = np.log(items.price_minor[candidates] / usual)
-    out[:, 5] = np.where(np.isfinite(ratio), ratio, np.nan)
+    out[:, 5] = _log_ratio(items.price_minor[candidates], items.price_minor[seen])
     return out
+
+
+def _log_ratio(prices: Floats, paid: Floats) -> Floats:
+    """How far each price is from the usual one; NaN where either is unknown or zero."""
+    known = paid[paid > 0]
+    if not len(known):
+        return np.full(len(prices), np.nan, dtype=np.float32)
+    ratios = np.where(prices > 0, prices, np.nan) / np.median(known)
+    return np.asarray(np.log(ratios), dtype=np.float32)
 
 
 def _share(codes: Ints, seen: Ints, candidates: Ints) -> Floats:

@@ -83,7 +83,7 @@ class JobManager(_Flink):
     name: ClassVar[str] = "flink-jobmanager"
     ports_used: ClassVar[tuple[str, ...]] = ("flink", "flink_rpc")
     main_class = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
-    heap = ("-Xms256m", "-Xmx448m", "-XX:+UseSerialGC")
+    heap = ("-Xms256m", "-Xmx448m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
     @property
     def link(self) -> str:
