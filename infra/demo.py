@@ -20,7 +20,7 @@ from infra.commands.local import show_status
 from infra.commands.progress import board
 from infra.compare import compare_stores, show
 from infra.drain import Offsets, drain, end_offsets
-from infra.shopper import Answer, Click, Shopper, ids, some_user
+from infra.shopper import Click, Shopper, ids, some_user
 from infra.stack.errors import StackError
 from infra.stack.http import call_json, get_status
 from infra.stack.lifecycle import State
@@ -132,7 +132,7 @@ class Story:
         for number in range(self.clicks):
             timed.append(shopper.click(answer, position=(3 + number) % len(answer["items"])))
             answer = timed[-1].after
-        self._show_change(timed[0])
+        self._show_change(_telling(timed))
         return timed
 
     def _wait_for_champion(self, url: str) -> None:
@@ -177,18 +177,16 @@ class Story:
     def _summary(
         self, sent: ReplayReport, equal: bool, timed: list[Click], peak: list[int]
     ) -> dict[str, Any]:
-        first: Click = timed[0]
-        answer: Answer = first.after
-        changed = first.changed
+        click = _telling(timed)
         return {
-            "demo": "ok" if changed and equal else "failed",
-            "before": ids(first.before),
-            "after": ids(answer),
-            "changed": changed,
+            "demo": "ok" if click.changed and equal else "failed",
+            "before": ids(click.before),
+            "after": ids(click.after),
+            "changed": click.changed,
             "click_to_answer_ms": round(statistics.median(one.milliseconds for one in timed)),
             "interactions": sent.interactions,
             "tiles_equal_recount": equal,
-            "champion": answer["bundle"],
+            "champion": click.after["bundle"],
             "rss_mib": max(peak),
             "seconds": round(time.monotonic() - self.begun),
         }
@@ -203,6 +201,11 @@ class Story:
             f"  {name}: {self.seconds[name]:.1f} s, {time.monotonic() - self.begun:.0f} s in all",
             style="dim",
         )
+
+
+def _telling(clicks: list[Click]) -> Click:
+    """The first click that changed the list; the first of all when none did."""
+    return next((click for click in clicks if click.changed), clicks[0])
 
 
 @contextmanager

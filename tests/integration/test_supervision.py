@@ -16,7 +16,7 @@ from feature_store.stores.redis import RedisStore
 from feature_store.tiles import DAY, Tile, Version
 from infra.stack.errors import StackError
 from infra.stack.home import Home
-from infra.stack.lifecycle import State, pid_file, start, state
+from infra.stack.lifecycle import State, pid_file, state
 from infra.stack.process import recall
 from infra.stack.stack import Stack
 from tests.builders import NOON
@@ -100,7 +100,6 @@ def test_two_homes_are_two_stacks(tmp_path: Path) -> None:
     one, other = (Stack(Home(tmp_path / name)) for name in ("one", "other"))
     try:
         for stack in (one, other):
-            start(stack.service("redis"))
             stack.up(["redis"])
         assert one.ports["redis"] != other.ports["redis"]
     finally:
