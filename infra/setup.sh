@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes this checkout ready to run: uv, Java 17, Maven, redis-server, the environment, the jars.
+# Makes this checkout ready to run: uv, Java 17, Maven, redis-server, OpenMP, the environment, the jars.
 # Each step is skipped when it is done already, so calling it twice costs a second.
 set -eu
 cd "$(dirname "$0")/.."
@@ -39,10 +39,18 @@ find_java() {
   done
 }
 
+# LightGBM's wheel expects the system's OpenMP runtime.
+has_openmp() {
+  local ldconfig
+  ldconfig=$(command -v ldconfig || echo /sbin/ldconfig)
+  [ ! -x "$ldconfig" ] || "$ldconfig" -p | grep -q 'libgomp\.so\.1'
+}
+
 missing_packages() {
   [ -n "$(find_java)" ] || printf 'openjdk-17-jdk-headless '
   command -v mvn >/dev/null || printf 'maven '
   command -v redis-server >/dev/null || printf 'redis-server '
+  has_openmp || printf 'libgomp1 '
 }
 
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -81,9 +89,9 @@ if [ -n "$missing" ]; then
   elif command -v apt-get >/dev/null; then
     fail "missing: $missing- type \`sudo apt-get update && sudo apt-get install -y $missing\`, then \`make setup\`."
   elif command -v brew >/dev/null; then
-    fail "missing: $missing- type \`brew install openjdk@17 maven redis\`, then \`make setup\`."
+    fail "missing: $missing- type \`brew install openjdk@17 maven redis libomp\`, then \`make setup\`."
   else
-    fail "missing: $missing- install a full Java 17, Maven and redis-server, then \`make setup\`."
+    fail "missing: $missing- install a full Java 17, Maven, redis-server and the OpenMP runtime, then \`make setup\`."
   fi
 fi
 JAVA_HOME=$(find_java)
