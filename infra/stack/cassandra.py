@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from infra.stack.jars import jar, jars
-from infra.stack.mounts import own_mount
+from infra.stack.mounts import mounted_root
 from infra.stack.ports import LOOPBACK
 from infra.stack.prerequisites import java
 from infra.stack.service import Service
@@ -84,7 +84,7 @@ class Cassandra(Service):
             "io.netty.tryReflectionSetAccessible": "true",
         }
         return [
-            *own_mount(self.data),
+            *mounted_root(self.data / "root"),
             java(),
             *(
                 "-Xms512m",

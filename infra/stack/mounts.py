@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Final
 
 MOUNTS: Final = Path("/proc/self/mounts")
-BIND: Final = 'mount --bind "$0" "$0" && exec "$@"'
+ROOTED: Final = 'mkdir -p "$0" && mount --rbind / "$0" && exec chroot "$0" "$@"'
 
 
-def own_mount(directory: Path, listed: Path = MOUNTS) -> list[str]:
-    """What to put before a command so that `directory` is on a mount, for that process alone.
+def mounted_root(place: Path, listed: Path = MOUNTS) -> list[str]:
+    """What to put before a command so that its root directory is a mount, for it alone.
 
-    Empty on an ordinary machine, where some directory above is one.
+    `place` is where that mount is made. Empty on an ordinary machine, where the root is one.
     """
     if not listed.exists():
         return []
     points = {line.split()[1] for line in listed.read_text().splitlines()}
-    if any(str(path) in points for path in (directory, *directory.parents)):
+    if "/" in points:
         return []
     alone = ["unshare", "--mount", "--propagation", "unchanged"]
-    return [*alone, "sh", "-c", BIND, str(directory)]
+    return [*alone, "sh", "-c", ROOTED, str(place)]

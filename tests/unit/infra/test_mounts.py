@@ -1,10 +1,10 @@
-"""A service that needs a mount gets one of its own only where there is none."""
+"""A service that needs a mounted root gets one only where there is none."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from infra.stack.mounts import own_mount
+from infra.stack.mounts import mounted_root
 
 
 def mounts(directory: Path, *points: str) -> Path:
@@ -14,15 +14,14 @@ def mounts(directory: Path, *points: str) -> Path:
 
 
 def test_an_ordinary_machine_needs_nothing(tmp_path: Path) -> None:
-    assert own_mount(Path("/home/ann/data"), mounts(tmp_path, "/proc", "/")) == []
-    assert own_mount(Path("/home/ann/data"), mounts(tmp_path, "/proc", "/home")) == []
+    assert mounted_root(tmp_path, mounts(tmp_path, "/proc", "/")) == []
 
 
-def test_in_a_chroot_the_directory_becomes_a_mount(tmp_path: Path) -> None:
-    prefix = own_mount(Path("/root/data"), mounts(tmp_path, "/proc", "/dev"))
+def test_in_a_chroot_the_root_becomes_a_mount(tmp_path: Path) -> None:
+    prefix = mounted_root(tmp_path / "root", mounts(tmp_path, "/proc", "/dev"))
     assert prefix[0] == "unshare"
-    assert prefix[-1] == "/root/data"
+    assert prefix[-1] == str(tmp_path / "root")
 
 
 def test_a_machine_without_proc_is_left_alone(tmp_path: Path) -> None:
-    assert own_mount(Path("/data"), tmp_path / "missing") == []
+    assert mounted_root(tmp_path, tmp_path / "missing") == []
