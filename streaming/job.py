@@ -32,14 +32,15 @@ class Deployment:
     name: str
     store: str
     latency_ms: int
+    bundle_ms: int
     trending_pace_s: int
     checkpoint_s: int
     dead_letters: bool
 
 
 DEPLOYMENTS: Final = {
-    "hot": Deployment("hot", "redis", 100, 1, 10, dead_letters=True),
-    "kept": Deployment("kept", "cassandra", 30_000, 30, 60, dead_letters=False),
+    "hot": Deployment("hot", "redis", 100, 50, 1, 10, dead_letters=True),
+    "kept": Deployment("kept", "cassandra", 30_000, 1000, 30, 60, dead_letters=False),
 }
 
 
@@ -113,9 +114,11 @@ def environment(settings: Settings, deployment: Deployment) -> StreamTableEnviro
         "table.exec.mini-batch.enabled": "true",
         "table.exec.mini-batch.allow-latency": f"{deployment.latency_ms} ms",
         "table.exec.mini-batch.size": "20000",
+        # Keys are many and even: combining before the exchange costs more than it saves.
+        "table.optimizer.agg-phase-strategy": "ONE_PHASE",
         # One decode and one deduplication, however many statements read them.
         "table.optimizer.reuse-optimize-block-with-digest-enabled": "true",
-        "python.fn-execution.bundle.time": "50",
+        "python.fn-execution.bundle.time": str(deployment.bundle_ms),
         "python.fn-execution.bundle.size": "10000",
         "python.fn-execution.arrow.batch.size": "10000",
     }.items():
