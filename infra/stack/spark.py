@@ -12,6 +12,7 @@ from infra.stack.errors import StackError
 from infra.stack.home import REPOSITORY
 from infra.stack.jars import jars
 from infra.stack.ports import LOOPBACK
+from infra.stack.process import SERVICE_MARK
 from infra.stack.stack import Stack
 
 NIGHTLY: Final = REPOSITORY / "batch" / "nightly.py"
@@ -24,6 +25,7 @@ def spark_submit(stack: Stack, script: Path, arguments: Sequence[str] = ()) -> N
     """Run `script` and wait for it, its output on the terminal; raises `StackError` on failure."""
     environment = {
         **stack.children_environment(),
+        SERVICE_MARK: script.stem,
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": LOOPBACK,
