@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from feature_store.declaration import Declaration, Entity
 
-#: The columns of a recounted tile.
-COLUMNS = ("entity", "entity_id", "level", "start", "applied", "body")
-
 
 def applied(log: str, horizon_ms: int) -> str:
     """The interactions that count, once each, from a landed log (a table or view)."""
@@ -31,7 +28,10 @@ def tiles(declaration: Declaration, events: str) -> str:
 
 
 def entity_tiles(declaration: Declaration, entity: Entity, events: str) -> str:
-    """The tiles of one entity, at all its levels in one pass; columns as in `COLUMNS`."""
+    """The tiles of one entity, at all its levels in one pass.
+
+    Columns: entity, entity_id, level (its code), start in ms, events applied, body.
+    """
     levels = ", ".join(
         f"('{level.code}', {level.ms}L, {level.span_ms}L)" for level in declaration.levels(entity)
     )

@@ -62,7 +62,7 @@ def _stream(feature: Feature, window: Window, known: Known) -> _Stream:
         case Sum(measure):
             values = known.measures[measure][rows]
         case other:
-            raise TypeError(f"{feature.name}: teach batch/asof.py how {other} shrinks.")
+            raise TypeError(f"{feature.name}: teach batch/item_windows.py how {other} shrinks.")
     enter = known.time[rows]
     leave = enter - enter % window.level.ms + window.level.ms + window.ms
     return _Stream(known.item[rows], values, enter, leave)

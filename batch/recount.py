@@ -90,12 +90,12 @@ def recount(
     return done
 
 
-def recounted_tiles(lake: Lake, epoch: int = 0) -> Iterator[Tile]:
+def recounted_tiles(lake: Lake) -> Iterator[Tile]:
     """The tiles of the latest recount."""
     latest = Recount.latest(lake)
     for file in _files(lake.root / "tiles" / latest.directory) if latest else ():
         for row in pq.read_table(file).to_pylist():
-            yield _tile(row, epoch)
+            yield _tile(row)
 
 
 def compare(
@@ -147,8 +147,8 @@ def _address(tile: Tile) -> tuple[str, str, str, int]:
     return str(tile.entity), tile.entity_id, tile.level.code, tile.start
 
 
-def _tile(row: Mapping[str, Any], epoch: int) -> Tile:
-    version = Version(row["start"], epoch, row["applied"])
+def _tile(row: Mapping[str, Any]) -> Tile:
+    version = Version(row["start"], 0, row["applied"])
     return Tile(row["entity"], row["entity_id"], LEVEL_OF_CODE[row["level"]], version, row["body"])
 
 
