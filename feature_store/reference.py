@@ -1,7 +1,6 @@
 """The plain-Python engine: what the declaration means, folded one event at a time.
 
-Slow and obvious on purpose. Flink and Spark are checked against it, and training reads history
-through it.
+Slow and obvious on purpose: Flink and Spark are checked against it.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ class Store(Protocol):
         """Tiles by item id, for those that have any."""
 
     def changed_items(self, since_ms: int) -> list[str]:
-        """Items with a tile or record written since then (store clock): what to refresh."""
+        """Items with a tile or record written since then (writer clock): what to refresh."""
 
     def read_trending(self, window: str) -> TrendingList | None:
         """The published lists of one window."""
