@@ -119,11 +119,10 @@ def savepoint(stack: Stack, name: str, timeout_s: float = 300) -> Path:
 
 
 def _run(stack: Stack, job: Wanted, start_from: Path | None) -> str:
-    environment = {**stack.children_environment(), "MILLRACE_JOB": job.name}
     log = stack.home.log(f"submit-{job.name}")
     done = subprocess.run(
         _command(stack, job, start_from),
-        env=environment,
+        env=stack.children_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
