@@ -28,10 +28,13 @@ class Published:
 
 
 def write_bundle(settings: Settings, lake: Lake, teacher: Teacher, lesson: Lesson) -> Path:
-    """Writes the night's bundle under `settings.bundles`, with the rules and offsets it is from."""
+    """Writes the night's bundle, with the rules and offsets it is from, where nobody serves it.
+
+    Only the gate makes a champion, and serving fetches that from the registry.
+    """
     topics = [settings.topic(topic.name) for topic in TOPICS]
     return bundle.write(
-        settings.bundles,
+        settings.bundles / ".candidates",
         teacher.declaration,
         lesson.everything,
         teacher.history.items.catalogue,

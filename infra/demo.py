@@ -76,9 +76,9 @@ class Story:
 
     def tell(self) -> dict[str, Any]:
         """Every step; returns what the last line says."""
-        with self._step("stack"):
-            self._start()
         with _peak_memory(self.stack) as peak:
+            with self._step("stack"):
+                self._start()
             with self._step("replay"):
                 sent = self._replay()
             until = end_offsets(self.settings)

@@ -34,6 +34,8 @@ def end_offsets(settings: Settings) -> Offsets:
             for name in names
             for number in consumer.partitions_for_topic(name) or ()
         ]
+        if not partitions:
+            raise StackError(f"Kafka knows none of {', '.join(names)}: start with `millrace up`.")
         ends: Offsets = consumer.end_offsets(partitions)
         return ends
     finally:

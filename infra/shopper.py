@@ -50,8 +50,12 @@ class Shopper:
         return {"user_id": self.user}
 
     def click(self, before: Answer, position: int, timeout_s: float = 30) -> Click:
-        """Clicks an item of the list and polls until an answer has seen the click."""
-        item = before["items"][position]
+        """Clicks an item of the list and polls until an answer has seen the click.
+
+        The list is asked for once more just before, so that what changes is the click's doing.
+        """
+        before = self.recommendations(len(before["items"]))
+        item = before["items"][min(position, len(before["items"]) - 1)]
         event = {**self._actor(), "event_id": str(uuid.uuid4()), "item_id": item["id"]}
         begun = time.monotonic()
         call_json(f"{self.url}/api/interactions", "POST", {**event, "type": "click"})

@@ -106,11 +106,15 @@ class ImpressionLog:
 
     def _run(self) -> None:
         while (impression := self._queue.get()) is not STOP:
-            message = Outgoing(IMPRESSIONS.name, impression.actor.encode(), impression.encode())
             try:
+                body = impression.encode()
+                message = Outgoing(IMPRESSIONS.name, impression.actor.encode(), body)
                 self._publisher.hand_over(message)
                 self._count("handed_over")
             except KafkaUnavailable:
+                self._count("dropped")
+            except Exception:  # one impression must not end all later ones
+                log.exception("impression dropped")
                 self._count("dropped")
 
     def _count(self, fate: str) -> None:

@@ -78,13 +78,11 @@ class Items:
         started = _now_ms()
         self._read_all(list(self._unread))
         self.complete = self._live is not None
-        self._read_all(self._changed())
-        self._since = started - OVERLAP_MS
+        changed = self._stores.read(lambda store: store.changed_items(self._since))
+        self._read_all(changed.value or [])
+        if not changed.failed:
+            self._since = started - OVERLAP_MS
         self._read_all(self._store_round.next())
-
-    def _changed(self) -> list[str]:
-        since = self._since
-        return self._stores.read(lambda store: store.changed_items(since)).value or []
 
     def _read_all(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), CHUNK):

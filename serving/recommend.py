@@ -142,7 +142,7 @@ class Recommender:
             score=float(ranked.scores[row]),
             sources=sources,
             reason=reasons.of(card.item_id, int(found.positions[row]), sources),
-            vector=None if ranked.vectors is None else ranked.vectors[row],
+            vector=None if ranked.vectors is None else ranked.vectors[row].copy(),
         )
 
     def _card(self, item_id: str) -> Card:

@@ -146,7 +146,7 @@ class CassandraStore:
             timestamp = _moment_timestamp(r.version)
             bound = self._prepared["record"].bind((str(r.kind), r.key, value, timestamp))
             rows[r.kind, r.key].append(bound)
-            if r.deleted and r.kind is Entity.USER:
+            if r.deleted and r.kind is Entity.USER and self._is_news(r):
                 self._forget(r.key)
         self._write(rows)
 
@@ -218,6 +218,11 @@ class CassandraStore:
 
     def close(self) -> None:
         self._session.cluster.shutdown()
+
+    def _is_news(self, record: Record) -> bool:
+        """Whether the store knows nothing as new: a replay must not take what came later."""
+        rows = self._execute("get_record", str(record.kind), record.key)
+        return not rows or Version.decode(rows[0].value) < record.version
 
     def _forget(self, actor: str) -> None:
         """Removes tiles row by row: a deletion of the partition would hide the next ones too."""

@@ -47,6 +47,8 @@ from feature_store.tiles import (
     Version,
 )
 
+RECORD: Final = "record"
+
 #: KEYS[1]: a hash. ARGV[1]: seconds to live (0 = for ever), then field, value, field, value, …
 UPSERT: Final = f"""
 for i = 2, #ARGV, 2 do
@@ -58,9 +60,19 @@ for i = 2, #ARGV, 2 do
 end
 if ARGV[1] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 """
+#: KEYS: a user's hash and recents. ARGV[1]: a tombstone, then the fields to forget with it.
+#: Forgets once, when the tombstone comes; a replay of it must not take what came later.
+ERASE: Final = f"""
+local stored = redis.call('HGET', KEYS[1], '{RECORD}')
+if stored and string.sub(stored, 1, {VERSION_WIDTH}) >= string.sub(ARGV[1], 1, {VERSION_WIDTH}) then
+  return
+end
+redis.call('DEL', KEYS[2])
+redis.call('HDEL', KEYS[1], unpack(ARGV, 2))
+redis.call('HSET', KEYS[1], '{RECORD}', ARGV[1])
+"""
 UPSERT_SHA: Final = hashlib.sha1(UPSERT.encode(), usedforsecurity=False).hexdigest()
 
-RECORD: Final = "record"
 RING: Final = [f"{level.code}{slot:02d}" for level in LEVELS for slot in range(level.slots)]
 #: A user whose tiles have all left the ring is forgotten here; Cassandra remembers.
 USER_TTL_S: Final = DAY.slots * DAY_MS // 1000
@@ -127,13 +139,14 @@ class RedisStore:
         with self._pipeline() as pipe:
             items = set()
             for record in records:
-                key = f"{record.kind}:{record.key}"
-                self._upsert(pipe, key, 0, [RECORD, record.version.encode() + record.body])
+                key, value = f"{record.kind}:{record.key}", record.version.encode() + record.body
+                if record.deleted and record.kind is Entity.USER:
+                    recent = self._key("recent", record.key)
+                    pipe.eval(ERASE, 2, self._prefix + key, recent, value, *RING)
+                    continue
+                self._upsert(pipe, key, 0, [RECORD, value])
                 if record.kind is Entity.ITEM:
                     items.add(record.key)
-                elif record.deleted:
-                    pipe.hdel(self._prefix + key, *RING)
-                    pipe.delete(self._key("recent", record.key))
             self._changed(pipe, items)
 
     def write_trending_tiles(self, tiles: Iterable[TrendingTile]) -> None:

@@ -17,14 +17,14 @@ PASS_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_optio
 def forward(app: typer.Typer, name: str, target: str, summary: str, panel: str) -> None:
     """Add the verb `name` to `app`; `target` is the "module:function" of a typer command.
 
-    The function finds the addresses of this stack in its environment; what the caller's
-    environment says already (another Kafka, say) stays.
+    The function finds the addresses of this stack in its environment, whatever addresses of
+    another one the caller's environment still names.
     """
 
     def command(context: typer.Context) -> None:
         module, _, function = target.partition(":")
         for key, value in Stack.from_environment().environment().items():
-            os.environ.setdefault(key, value)
+            os.environ[key] = value
         _run(getattr(import_module(module), function), name, context.args)
 
     app.command(name, help=summary, rich_help_panel=panel, context_settings=PASS_ON)(command)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -44,13 +46,17 @@ class Process:
     def end(self, grace_s: float) -> None:
         """Ask it to end, and kill it when it has not after `grace_s` seconds."""
         if self.alive():
-            os.kill(self.pid, 15)
+            self._signal(signal.SIGTERM)
         deadline = time.monotonic() + grace_s
         while self.alive():
             if time.monotonic() > deadline:
-                os.kill(self.pid, 9)
+                self._signal(signal.SIGKILL)
                 deadline += grace_s
             time.sleep(0.05)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):  # it ended by itself in between
+            os.kill(self.pid, number)
 
 
 def spawn(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from infra.stack.errors import StackError
 from infra.stack.jobs import latest, resubmit
 from infra.stack.lifecycle import is_alive, pid_file, start
 from infra.stack.service import Service
@@ -67,22 +66,30 @@ def _look_after(service: Service, patience: Patience) -> None:
         try:
             if start(service, only_if_wanted=True):
                 _say(f"{service.name} was dead and is started again")
-        except StackError as failure:
-            _say(str(failure))
+        except Exception as failure:  # a supervisor that dies of a surprise watches nothing
+            _say(f"{service.name}: {failure}")
 
 
 def _watch_jobs(stack: Stack) -> None:
     patience = Patience()
     missing_since: dict[str, float] = {}
     while True:
-        for job in wanted(stack.home).values():
+        for job in _wanted(stack):
             try:
                 _look_after_job(stack, job, missing_since, patience)
-            except StackError as failure:
+            except Exception as failure:  # a supervisor that dies of a surprise watches nothing
                 # Time passes for a job only while the cluster can be asked about it.
                 missing_since.pop(job.name, None)
-                _say(str(failure))
+                _say(f"{job.name}: {failure}")
         time.sleep(ROUND_S)
+
+
+def _wanted(stack: Stack) -> list[Wanted]:
+    try:
+        return list(wanted(stack.home).values())
+    except (OSError, ValueError) as failure:
+        _say(f"the list of wanted jobs cannot be read: {failure}")
+        return []
 
 
 def _look_after_job(

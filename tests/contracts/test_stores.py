@@ -134,6 +134,16 @@ def test_erasing_a_user_forgets_profile_tiles_and_recents(store: Store) -> None:
     assert purchases_of(store, "bob") == 1
 
 
+def test_an_erasure_replayed_does_not_take_what_came_after_it(store: Store) -> None:
+    erasure = Record(Entity.USER, "ann", Version(NOON, 0, 1), "")
+    store.write_records([erasure])
+    store.write_tiles([day_tile("ann", applied=1, purchases=1)])
+    store.write_recents([("ann", recent("a", NOON + 1))])
+    store.write_records([erasure])
+    assert purchases_of(store, "ann") == 1
+    assert len(store.read_user("ann").recents) == 1
+
+
 def test_trending_tiles_are_absolute_and_found_by_their_start(store: Store) -> None:
     def weighs(weight: int, applied: int, minute: int) -> TrendingTile:
         version = Version(NOON + minute * A_MINUTE, 0, applied)
