@@ -75,7 +75,7 @@ class PublishTrending(ScalarFunction):  # type: ignore[misc]
     def eval(self, tick: int) -> int:
         now = time.time_ns() // 1_000_000
         for window in TRENDING:
-            due = self._published.get(window.name, 0) + max(self._pace_ms, window.level.ms // 60)
+            due = self._published.get(window.name, 0) + max(self._pace_ms, window.level.ms // 360)
             if now >= due:
                 self._store.call(partial(publish, window=window, now=now))
                 self._published[window.name] = now
