@@ -131,7 +131,7 @@ class Store(Protocol):
         """Profile, tiles and recents of an actor (empty for an unknown one)."""
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        """Metadata by item id; unknown and deleted items are absent."""
+        """Metadata by item id; empty for a deleted item, absent for an unknown one."""
 
     def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
         """Tiles by item id, for those that have any."""

@@ -183,8 +183,8 @@ class CassandraStore:
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         found = self._execute_all(*(("get_record", (Entity.ITEM.value, i)) for i in item_ids))
-        bodies = {i: rows[0].value[VERSION_WIDTH:] for i, rows in _zip(item_ids, found) if rows}
-        return {i: orjson.loads(body) for i, body in bodies.items() if body}
+        values = {i: rows[0].value for i, rows in _zip(item_ids, found) if rows}
+        return {i: orjson.loads(value[VERSION_WIDTH:] or "{}") for i, value in values.items()}
 
     def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
         found = self._execute_all(*(("get_tiles", (Entity.ITEM.value, i)) for i in item_ids))

@@ -83,7 +83,7 @@ class MemoryStore:
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         records = ((i, self._records.get((Entity.ITEM, i))) for i in item_ids)
-        return {i: orjson.loads(r.body) for i, r in records if r and not r.deleted}
+        return {i: orjson.loads(r.body or "{}") for i, r in records if r}
 
     def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
         return {

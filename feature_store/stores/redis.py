@@ -181,8 +181,9 @@ class RedisStore:
         with self._pipeline() as pipe:
             for item in item_ids:
                 pipe.hget(self._key(Entity.ITEM, item), RECORD)
-            bodies = [(value or "")[VERSION_WIDTH:] for value in pipe.execute()]
-        return {i: orjson.loads(b) for i, b in zip(item_ids, bodies, strict=True) if b}
+            values = pipe.execute()
+        known = ((i, value) for i, value in zip(item_ids, values, strict=True) if value)
+        return {i: orjson.loads(value[VERSION_WIDTH:] or "{}") for i, value in known}
 
     def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
         with self._pipeline() as pipe:

