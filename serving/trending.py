@@ -39,8 +39,9 @@ class Trending:
 
     def _recent(self) -> bool:
         """Lists are published at every tick, also when nothing happens: an old one is a fault."""
-        oldest = min((lists.published_at for lists in self._lists.values()), default=0)
-        return time.time_ns() // 1_000_000 - oldest < STALE_MS
+        now = time.time_ns() // 1_000_000
+        oldest = min((lists.published_at for lists in self._lists.values()), default=now)
+        return now - oldest < STALE_MS
 
     def _adopt(self, published: TrendingList) -> None:
         known = self._lists.get(published.window)

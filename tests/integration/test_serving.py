@@ -80,7 +80,7 @@ def list_for(http: httpx.Client, user: str) -> dict[str, Any]:
 
 def stock(store: Store, *users: str) -> None:
     store.write_records(record(item) for item in ITEMS)
-    store.publish_trending(trending("beer", "tea"))
+    store.publish_trending(trending("beer", "tea", at=time.time_ns() // 1_000_000))
     store.write_recents((user, recent("tea", "click")) for user in users)
 
 
