@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 from feature_store.stores.base import StoreUnavailable, TrendingList
 from feature_store.trending import EVERYWHERE, TRENDING
 from serving.guard import Ladder
-
-#: Older than this, whoever publishes the lists is out.
-STALE_MS = 5 * 60_000
 
 
 class Trending:
@@ -35,13 +31,7 @@ class Trending:
                 raise StoreUnavailable("no store answers for trending")
             if reading.value:
                 self._adopt(reading.value)
-        self.fresh = self._recent()
-
-    def _recent(self) -> bool:
-        """Lists are published at every tick, also when nothing happens: an old one is a fault."""
-        now = time.time_ns() // 1_000_000
-        oldest = min((lists.published_at for lists in self._lists.values()), default=now)
-        return now - oldest < STALE_MS
+        self.fresh = True
 
     def _adopt(self, published: TrendingList) -> None:
         known = self._lists.get(published.window)
