@@ -102,12 +102,12 @@ def compare(
     store: str, stored: Iterable[Tile], recounted: Iterable[Tile], offsets: Mapping[str, int]
 ) -> Comparison:
     """Compares tile by tile: what was applied and the bytes of the body."""
-    ours = {_address(tile): (tile.version.sequence, tile.body) for tile in recounted}
+    ours = {_address(tile): (tile.version.applied, tile.body) for tile in recounted}
     tiles = len(ours)
     examples: list[str] = []
     different = extra = 0
     for tile in stored:
-        expected, found = ours.pop(_address(tile), None), (tile.version.sequence, tile.body)
+        expected, found = ours.pop(_address(tile), None), (tile.version.applied, tile.body)
         if expected == found:
             continue
         if expected is None:
@@ -148,7 +148,7 @@ def _address(tile: Tile) -> tuple[str, str, str, int]:
 
 
 def _tile(row: Mapping[str, Any]) -> Tile:
-    version = Version(row["start"], 0, row["applied"])
+    version = Version.of_tile(row["start"], 0, row["applied"])
     return Tile(row["entity"], row["entity_id"], LEVEL_OF_CODE[row["level"]], version, row["body"])
 
 

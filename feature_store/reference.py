@@ -55,7 +55,7 @@ class Fold:
         """Every tile folded so far."""
         for (entity, key, level, start), values in self._tiles.items():
             applied = self._applied[entity, key, level, start]
-            version = Version(start, self.epoch, applied)
+            version = Version.of_tile(start, self.epoch, applied)
             yield Tile(entity, key, level, version, encode_body(values))
 
     def _fate(self, event: Interaction | InvalidEvent, message: Message) -> str:

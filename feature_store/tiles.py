@@ -74,16 +74,40 @@ DAYS_28: Final = Window("28d", 28 * DAY_MS, DAY)
 WINDOWS: Final = (MINUTES_5, HOUR_1, DAY_1, DAYS_7, DAYS_28)
 
 
+#: A tile's sequence has room for this many generations of a job below each count of events.
+GENERATIONS: Final = 1000
+
+
+def replay_since(now: int, horizon_ms: int) -> int:
+    """A day boundary at least H back: where a job without a checkpoint starts reading."""
+    return DAY.start(now - horizon_ms)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
     """What decides which of two writes is newer: compared field by field.
 
-    For a tile: (start, epoch, events applied). For a record: (append time, epoch, offset).
+    For a tile: (start, epoch, events applied and generation). For a record: (append time, epoch,
+    offset).
     """
 
     moment: int
     epoch: int
     sequence: int
+
+    @classmethod
+    def of_tile(cls, start: int, epoch: int, applied: int, generation: int = 0) -> Version:
+        """The version of a tile into which a job of this generation has applied so many events.
+
+        The generation counts least: a job that folds the log anew, for another declaration, loses
+        while it has applied fewer events and wins as soon as it has applied as many.
+        """
+        return cls(start, epoch, applied * GENERATIONS + generation)
+
+    @property
+    def applied(self) -> int:
+        """Of a tile: how many events it holds, whichever generation folded them."""
+        return self.sequence // GENERATIONS
 
     def encode(self) -> str:
         """Fixed width, so that text order is version order (the stores compare prefixes)."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pyflink.table import DataTypes, EnvironmentSettings, StatementSet, StreamTableEnvironment
@@ -20,7 +20,7 @@ from pyflink.table.udf import udf
 from feature_store import declaration
 from feature_store.declaration import Declaration, Entity
 from feature_store.settings import Settings
-from feature_store.tiles import DAY, DAY_MS
+from feature_store.tiles import DAY_MS, replay_since
 from feature_store.topics import INTERACTIONS, ITEMS, PROFILES
 from streaming import compiler, sinks, sources, trending
 
@@ -36,6 +36,12 @@ class Deployment:
     trending_pace_s: int
     checkpoint_s: int
     dead_letters: bool
+    generation: int = 0
+
+    @property
+    def run(self) -> str:
+        """What tells the generations apart on the cluster and on the broker."""
+        return f"{self.name}-g{self.generation}" if self.generation else self.name
 
 
 DEPLOYMENTS: Final = {
@@ -53,12 +59,13 @@ def build(
 ) -> StatementSet:
     """Every statement of the job. `since` (ms) is where the log is read from."""
     store = sinks.PatientStore(deployment.store, settings)
-    group = f"{settings.namespace}-{deployment.name}"
+    group = f"{settings.namespace}-{deployment.run}"
     sources.register(t_env, settings, group, since)
     sinks.register(t_env, "write_recents", sinks.WriteRecents(store))
-    sinks.register(t_env, "write_trending", sinks.WriteTrendingTiles(store, settings.epoch))
+    version = (settings.epoch, deployment.generation)
+    sinks.register(t_env, "write_trending", sinks.WriteTrendingTiles(store, *version))
     for entity in Entity:
-        tiles = sinks.WriteTiles(store, entity, settings.epoch)
+        tiles = sinks.WriteTiles(store, entity, *version)
         sinks.register(t_env, f"write_{entity}_tiles", tiles)
         sinks.register(t_env, f"write_{entity}_records", sinks.WriteRecords(store, entity))
     publisher = trending.PublishTrending(store, deployment.trending_pace_s)
@@ -107,7 +114,7 @@ def environment(settings: Settings, deployment: Deployment) -> StreamTableEnviro
     # A day's tile may be added to for a day and H; and the job may be down for a day before that.
     state_life_ms = settings.horizon_ms + 2 * DAY_MS
     for key, value in {
-        "pipeline.name": f"{settings.namespace}-{deployment.name}",
+        "pipeline.name": f"{settings.namespace}-{deployment.run}",
         "execution.checkpointing.interval": f"{deployment.checkpoint_s} s",
         "execution.checkpointing.timeout": "30 min",
         "table.exec.state.ttl": f"{state_life_ms} ms",
@@ -126,21 +133,17 @@ def environment(settings: Settings, deployment: Deployment) -> StreamTableEnviro
     return t_env
 
 
-def since_of(settings: Settings, now: int) -> int:
-    """A day boundary at least H back: where a job without a checkpoint starts reading."""
-    return DAY.start(now - settings.horizon_ms)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--deployment", choices=DEPLOYMENTS, required=True)
     parser.add_argument("--since", type=int, help="read the log from this append time (ms)")
+    parser.add_argument("--generation", type=int, default=0, help="rises with each upgrade")
     arguments = parser.parse_args()
     settings = Settings()
-    deployment = DEPLOYMENTS[arguments.deployment]
-    since = arguments.since or since_of(settings, time.time_ns() // 1_000_000)
+    deployment = replace(DEPLOYMENTS[arguments.deployment], generation=arguments.generation)
+    start = arguments.since or replay_since(time.time_ns() // 1_000_000, settings.horizon_ms)
     t_env = environment(settings, deployment)
-    build(t_env, settings, declaration.load(settings.features), deployment, since).execute()
+    build(t_env, settings, declaration.load(settings.features), deployment, start).execute()
 
 
 if __name__ == "__main__":

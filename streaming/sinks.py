@@ -84,16 +84,20 @@ class StoreWriter(ScalarFunction):  # type: ignore[misc]
 class WriteTiles(StoreWriter):
     """(entity id, level ms, start, applied, body) rows of one kind of entity."""
 
-    def __init__(self, store: PatientStore, entity: Entity, epoch: int) -> None:
+    def __init__(self, store: PatientStore, entity: Entity, epoch: int, generation: int) -> None:
         super().__init__(store)
         self._entity = entity
         self._epoch = epoch
+        self._generation = generation
 
     def write(self, store: Store, rows: Sequence[tuple[Any, ...]]) -> None:
         store.write_tiles(
-            Tile(self._entity, key, LEVEL_OF_MS[ms], Version(start, self._epoch, applied), body)
+            Tile(self._entity, key, LEVEL_OF_MS[ms], self._version(start, applied), body)
             for key, ms, start, applied, body in rows
         )
+
+    def _version(self, start: int, applied: int) -> Version:
+        return Version.of_tile(start, self._epoch, applied, self._generation)
 
 
 class WriteRecents(StoreWriter):
@@ -120,15 +124,19 @@ class WriteRecords(StoreWriter):
 class WriteTrendingTiles(StoreWriter):
     """(level ms, start, item id, applied, weight) rows."""
 
-    def __init__(self, store: PatientStore, epoch: int) -> None:
+    def __init__(self, store: PatientStore, epoch: int, generation: int) -> None:
         super().__init__(store)
         self._epoch = epoch
+        self._generation = generation
 
     def write(self, store: Store, rows: Sequence[tuple[Any, ...]]) -> None:
         store.write_trending_tiles(
-            TrendingTile(LEVEL_OF_MS[ms], Version(start, self._epoch, applied), item, weight)
+            TrendingTile(LEVEL_OF_MS[ms], self._version(start, applied), item, weight)
             for ms, start, item, applied, weight in rows
         )
+
+    def _version(self, start: int, applied: int) -> Version:
+        return Version.of_tile(start, self._epoch, applied, self._generation)
 
 
 def register(t_env: StreamTableEnvironment, name: str, writer: StoreWriter) -> None:

@@ -28,10 +28,16 @@ MIDNIGHT = DAY.start(NOON)
 
 
 def day_tile(
-    user: str, applied: int, purchases: int, epoch: int = 0, start: int = MIDNIGHT
+    user: str,
+    applied: int,
+    purchases: int,
+    epoch: int = 0,
+    start: int = MIDNIGHT,
+    generation: int = 0,
 ) -> Tile:
     body = f'{{"purchases":{purchases}}}'
-    return Tile(Entity.USER, user, DAY, Version(start, epoch, applied), body)
+    version = Version.of_tile(start, epoch, applied, generation)
+    return Tile(Entity.USER, user, DAY, version, body)
 
 
 def purchases_of(store: Store, user: str) -> int:
@@ -68,6 +74,20 @@ def test_the_newest_version_of_a_tile_wins_in_any_order(store: Store) -> None:
         for epoch, applied, purchases in order:
             store.write_tiles([day_tile(user, applied, purchases, epoch)])
         assert purchases_of(store, user) == 8, order
+
+
+def test_a_new_generation_wins_only_with_as_many_events_and_then_for_good(store: Store) -> None:
+    old, half, caught_up = (
+        day_tile("ann", applied=9, purchases=1),
+        day_tile("ann", applied=8, purchases=7, generation=1),
+        day_tile("ann", applied=9, purchases=8, generation=1),
+    )
+    store.write_tiles([old])
+    store.write_tiles([half])
+    assert purchases_of(store, "ann") == 1
+    store.write_tiles([caught_up])
+    store.write_tiles([old])
+    assert purchases_of(store, "ann") == 8
 
 
 def test_one_batch_may_hold_several_versions_of_a_tile(store: Store) -> None:

@@ -39,7 +39,7 @@ class Reference:
     ) -> Tiles:
         folded = fold(declaration, messages, horizon_ms).tiles()
         return {
-            (str(t.entity), t.entity_id, t.level.code, t.start): (t.version.sequence, t.body)
+            (str(t.entity), t.entity_id, t.level.code, t.start): (t.version.applied, t.body)
             for t in folded
         }
 

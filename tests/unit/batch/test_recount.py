@@ -31,7 +31,7 @@ def test_a_missing_an_extra_and_a_different_tile_are_told_apart() -> None:
 
 def test_one_event_applied_twice_is_seen_even_if_the_values_agree() -> None:
     first, *rest = TILES
-    twice = replace(first, version=replace(first.version, sequence=2))
+    twice = replace(first, version=Version.of_tile(first.start, 0, 2))
     assert compare("store", [twice, *rest], TILES, {}).different == 1
 
 

@@ -28,6 +28,7 @@ from feature_store.tiles import (
     Version,
     Window,
     encode_body,
+    replay_since,
 )
 from tests.builders import MINUTE as A_MINUTE
 from tests.builders import NOON, log_of, view
@@ -41,6 +42,22 @@ versions = st.builds(
 def test_versions_order_as_text_as_they_do_as_numbers(one: Version, other: Version) -> None:
     assert (one < other) == (one.encode() < other.encode())
     assert Version.decode(one.encode()) == one
+
+
+def test_a_generation_counts_less_than_one_event_and_less_than_an_epoch() -> None:
+    versions = [
+        Version.of_tile(NOON, 0, applied=8, generation=999),
+        Version.of_tile(NOON, 0, applied=9),
+        Version.of_tile(NOON, 0, applied=9, generation=1),
+        Version.of_tile(NOON, 1, applied=1),
+    ]
+    assert sorted(versions) == versions
+    assert [version.applied for version in versions] == [8, 9, 9, 1]
+
+
+def test_a_replay_starts_at_a_day_at_least_the_horizon_back() -> None:
+    assert replay_since(NOON, horizon_ms=HOUR.ms) == DAY.start(NOON)
+    assert replay_since(NOON, horizon_ms=13 * HOUR.ms) == DAY.start(NOON) - DAY_MS
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=lambda window: window.name)
