@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from feature_store.settings import Settings
 from infra.stack.home import Home
@@ -16,6 +17,15 @@ from infra.stack.topics import ensure_topics
 
 # What tests talk to; those of serving and supervision start these parts themselves.
 SERVICES = ("kafka", "redis", "cassandra", "flink-jobmanager", "flink-taskmanager", "mlflow")
+
+# `make test` draws the same few examples every time; `make trials` draws many others each time.
+hypothesis_settings.register_profile(
+    "quick", max_examples=100, stateful_step_count=15, derandomize=True, deadline=None
+)
+hypothesis_settings.register_profile(
+    "trials", max_examples=1000, stateful_step_count=40, print_blob=True, deadline=None
+)
+hypothesis_settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")
