@@ -16,7 +16,7 @@ from feature_store.settings import Settings
 from feature_store.topics import INPUTS
 from infra.stack.errors import StackError
 from infra.stack.http import call_json
-from infra.stack.jobs import require_live
+from infra.stack.jobs import find, require_live
 from infra.stack.stack import Stack
 
 Offsets = Mapping[TopicPartition, int]
@@ -54,7 +54,8 @@ def drain(
 
     `lag` is told how many messages are still ahead. Raises `StackError` after `timeout_s`.
     """
-    name = f"{settings.namespace}-{deployment}"
+    expected = find(stack, deployment)
+    name = expected.title if expected else f"{settings.namespace}-{deployment}"
     admin = KafkaAdminClient(bootstrap_servers=settings.kafka)
     begun = time.monotonic()
     try:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from infra.stack.errors import StackError
@@ -24,29 +25,70 @@ class Deployment(StrEnum):
     KEPT = "kept"
     BOTH = "both"
 
+    @property
+    def names(self) -> list[str]:
+        """The deployments that are meant."""
+        return ["hot", "kept"] if self is Deployment.BOTH else [self.value]
+
+
+class StateBackend(StrEnum):
+    """Where a job keeps its state."""
+
+    ROCKSDB = "rocksdb"
+    HASHMAP = "hashmap"
+
+
+Which = Annotated[Deployment, typer.Argument(help="Which one.")]
+
 
 @stream.command()
 def submit(
-    deployment: Annotated[Deployment, typer.Argument(help="Which one.")] = Deployment.BOTH,
+    deployment: Which = Deployment.BOTH,
     start_from: Annotated[
         Path | None,
         typer.Option("--from", help="A savepoint or retained checkpoint to start from."),
     ] = None,
+    parallelism: Annotated[int, typer.Option(min=1, help="Flink slots, and Python workers.")] = 1,
+    state: Annotated[
+        StateBackend, typer.Option(help="State on disk, or in the heap (fast, and must fit).")
+    ] = StateBackend.ROCKSDB,
 ) -> None:
     """Submit the streaming job into Redis (hot), into Cassandra (kept), or both.
 
-    A job that already runs is left alone. From then on the supervisor keeps it running.
+    A job that already runs is left alone. From then on the supervisor keeps it running. To
+    rescale a job: save it, cancel it, submit it --from there with another --parallelism.
     """
     from infra.stack.streaming import deploy
 
-    chosen = ["hot", "kept"] if deployment is Deployment.BOTH else [deployment.value]
+    chosen = deployment.names
     if start_from is not None and len(chosen) > 1:
         raise StackError("--from belongs to one job: say `submit hot` or `submit kept`.")
     console, stack = Console(), Stack.from_environment()
     for name in chosen:
         with console.status(f"submitting {name} (about 10 s)"):
-            identity = deploy(stack, name, start_from)
+            identity = deploy(stack, name, start_from, parallelism, state.value)
         console.print(f"{name} runs: {stack.environment()['MILLRACE_FLINK']}/#/job/{identity}")
+
+
+@stream.command()
+def upgrade(deployment: Which = Deployment.BOTH) -> None:
+    """Replace a running job by one of the declaration as it is now, by replay.
+
+    The new job folds the log beside the old one, takes its place when it has caught up, and the
+    old one is cancelled. Answers never stop. Ctrl-C leaves the old job as it was.
+    """
+    from infra.upgrade import upgrade as upgrade_job
+
+    console, stack = Console(), Stack.from_environment()
+    for name in deployment.names:
+        with console.status(f"submitting the next {name} (about 10 s)") as shown:
+
+            def tell(successor: str, ahead: int, shown: Status = shown) -> None:
+                shown.update(f"{successor} is {ahead:,} messages behind")
+
+            identity = upgrade_job(stack, name, tell)
+        url = f"{stack.environment()['MILLRACE_FLINK']}/#/job/{identity}"
+        console.print(f"{name} is upgraded, the old job cancelled: {url}")
 
 
 @stream.command()
@@ -58,7 +100,7 @@ def status() -> None:
     from infra.stack.wanted import wanted
 
     stack = Stack.from_environment()
-    expected = {job.title: name for name, job in wanted(stack.home).items()}
+    expected = {job.title: job.name for job in wanted(stack.home)}
     table = Table("job", "state", "for", "wanted as", "id", box=None, pad_edge=False)
     listed = jobs(stack)
     for job in listed:

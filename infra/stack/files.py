@@ -18,9 +18,12 @@ def write_atomically(file: Path, text: str) -> None:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Hold `file` as a lock; the system frees it when the holder dies, however it dies."""
+def locked(file: Path) -> Iterator[int]:
+    """Hold `file` as a lock; the system frees it when the holder dies, however it dies.
+
+    Yields the descriptor: a child process that inherits it holds the lock too, until it ends.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield handle.fileno()

@@ -45,12 +45,12 @@ class Home:
 
     @property
     def checkpoints(self) -> Path:
-        """Flink's checkpoints, one directory for each job name."""
+        """Flink's checkpoints, one directory for each job title."""
         return self.root / "checkpoints"
 
     @property
     def savepoints(self) -> Path:
-        """Flink's savepoints, one directory for each job name."""
+        """Flink's savepoints, one directory for each job title."""
         return self.root / "savepoints"
 
     @property
@@ -62,6 +62,11 @@ class Home:
     def bundles(self) -> Path:
         """Local copies of published bundles."""
         return self.root / "bundles"
+
+    @property
+    def declarations(self) -> Path:
+        """Feature declarations as they were when a job was submitted."""
+        return self.root / "declarations"
 
     def data(self, service: str) -> Path:
         """What a service keeps between runs."""

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,10 +15,11 @@ from typing import Final
 from infra.stack.errors import StackError
 from infra.stack.flink_conf import classpath, java_options
 from infra.stack.http import call_json
+from infra.stack.interrupts import uninterrupted
 from infra.stack.lifecycle import is_alive, telling_line
 from infra.stack.prerequisites import java
 from infra.stack.stack import Stack
-from infra.stack.wanted import Wanted, lock, newest_checkpoint, want, wanted
+from infra.stack.wanted import Wanted, known, lock, newest_checkpoint, remember
 
 ENDED: Final = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 
@@ -44,11 +46,23 @@ def jobs(stack: Stack) -> list[Job]:
     return sorted(found, key=lambda job: job.started, reverse=True)
 
 
+def find(stack: Stack, name: str) -> Wanted | None:
+    """The job of that title, or called `name` in this namespace: the one that should be running,
+    else the newest generation."""
+    namespace = stack.environment()["MILLRACE_NAMESPACE"]
+    called = (
+        job
+        for job in known(stack.home).values()
+        if job.title == name or (job.name == name and job.namespace == namespace)
+    )
+    return max(called, key=lambda job: (job.running, job.generation), default=None)
+
+
 def latest(stack: Stack, name: str) -> Job | None:
     """The newest job known as `name` (ours or Flink's), or None when the cluster knows none."""
-    job = wanted(stack.home).get(name)
-    titles = {name, job.title if job else name}
-    return next((job for job in jobs(stack) if job.name in titles), None)
+    job = find(stack, name)
+    title = job.title if job else name
+    return next((job for job in jobs(stack) if job.name == title), None)
 
 
 def require_live(stack: Stack, name: str) -> Job:
@@ -59,22 +73,27 @@ def require_live(stack: Stack, name: str) -> Job:
     return job
 
 
-def submit(stack: Stack, job: Wanted, start_from: Path | None = None) -> str:
-    """Submit `job` unless one of its name runs, and want it from now on; returns its Flink id.
+def submit(stack: Stack, job: Wanted) -> str:
+    """Submit `job` unless one of its title runs, and want it from now on; returns its Flink id.
 
     Without `start_from` (a savepoint or a retained checkpoint) it starts with no state, and
-    older checkpoints of its name are removed, so that no restart can mix the two.
+    older checkpoints of its title are removed, so that no restart can mix the two.
     """
-    with lock(stack.home):
-        running = latest(stack, job.name)
+    with lock(stack.home) as held:
+        running = latest(stack, job.title)
         if running is not None and running.live:
             return running.id
+        start_from = Path(job.start_from) if job.start_from else None
         if start_from is None:
-            shutil.rmtree(stack.home.checkpoints / job.name, ignore_errors=True)
-        identity = _run(stack, job, start_from)
-        title = str(call_json(f"{_url(stack)}/jobs/{identity}")["name"])
-        want(stack.home, {**wanted(stack.home), job.name: replace(job, title=title)})
-    return identity
+            discard_checkpoints(stack, job)
+        # First the intention: killed from here on, the supervisor ends what was begun.
+        remember(stack.home, job)
+        try:
+            return _run(stack, job, start_from, held)
+        except BaseException:
+            with uninterrupted():
+                _give_up(stack, job)
+            raise
 
 
 def resubmit(stack: Stack, job: Wanted) -> str | None:
@@ -82,30 +101,49 @@ def resubmit(stack: Stack, job: Wanted) -> str | None:
 
     Returns its Flink id, or None when the job is no longer wanted or runs after all.
     """
-    with lock(stack.home):
-        running = latest(stack, job.name)
-        if job.name not in wanted(stack.home) or (running is not None and running.live):
+    with lock(stack.home) as held:
+        running, now = latest(stack, job.title), known(stack.home)[job.title]
+        if not now.running or (running is not None and running.live):
             return None
-        return _run(stack, job, newest_checkpoint(stack.home, job))
+        return _run(stack, now, newest_checkpoint(stack.home, now), held)
 
 
 def cancel(stack: Stack, name: str, timeout_s: float = 30) -> None:
     """Cancel the job called `name` and want it no longer; returns when it has ended."""
     with lock(stack.home):
-        job = latest(stack, name)
+        expected, job = find(stack, name), latest(stack, name)
         # First the intention: the supervisor must not bring back what is being cancelled.
-        kept = wanted(stack.home).items()
-        want(stack.home, {key: one for key, one in kept if name not in (key, one.title)})
+        if expected:
+            remember(stack.home, replace(expected, running=False))
         if job is None or not job.live:
             raise StackError(f"No job called {name} is running: see `millrace stream status`.")
-        call_json(f"{_url(stack)}/jobs/{job.id}?mode=cancel", method="PATCH")
-        _wait_until_ended(stack, job, timeout_s)
+        _end(stack, job, timeout_s)
+
+
+def replace_job(stack: Stack, old: Wanted, new: Wanted) -> None:
+    """Let `new`, which runs, take the name of `old`; then end `old` and remove its checkpoints."""
+    with lock(stack.home):
+        remember(stack.home, replace(old, running=False), replace(new, name=old.name))
+        _end_if_live(stack, old)
+    discard_checkpoints(stack, old)
+
+
+def abandon(stack: Stack, job: Wanted) -> None:
+    """End a job that will not be needed again, whether it runs or not, with its checkpoints."""
+    with lock(stack.home):
+        _give_up(stack, job)
+    discard_checkpoints(stack, job)
+
+
+def discard_checkpoints(stack: Stack, job: Wanted) -> None:
+    """Remove every checkpoint of a job that will not go on from one."""
+    shutil.rmtree(stack.home.checkpoints / job.title, ignore_errors=True)
 
 
 def savepoint(stack: Stack, name: str, timeout_s: float = 300) -> Path:
     """Write a savepoint of the running job called `name`; returns its directory."""
     job = require_live(stack, name)
-    target = stack.home.savepoints / name
+    target = stack.home.savepoints / job.name
     body = {"target-directory": target.as_uri(), "cancel-job": False}
     base = f"{_url(stack)}/jobs/{job.id}/savepoints"
     request = call_json(base, "POST", body)["request-id"]
@@ -118,11 +156,13 @@ def savepoint(stack: Stack, name: str, timeout_s: float = 300) -> Path:
     raise StackError(f"The savepoint of {name} did not end within {timeout_s:.0f} s: try again.")
 
 
-def _run(stack: Stack, job: Wanted, start_from: Path | None) -> str:
-    log = stack.home.log(f"submit-{job.name}")
+def _run(stack: Stack, job: Wanted, start_from: Path | None, held: int) -> str:
+    log = stack.home.log(f"submit-{job.title}")
     done = subprocess.run(
         _command(stack, job, start_from),
-        env=stack.children_environment(),
+        env={**stack.children_environment(), **job.environment},
+        # Killed, this process leaves the submission under way: it must go on holding the lock.
+        pass_fds=(held,),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -142,8 +182,9 @@ def _run(stack: Stack, job: Wanted, start_from: Path | None) -> str:
 
 def _command(stack: Stack, job: Wanted, start_from: Path | None) -> list[str]:
     options = {
-        "pipeline.name": job.name,
-        "execution.checkpointing.dir": (stack.home.checkpoints / job.name).as_uri(),
+        "pipeline.name": job.title,
+        "state.backend.type": job.state,
+        "execution.checkpointing.dir": (stack.home.checkpoints / job.title).as_uri(),
     }
     restore = ["-s", start_from.as_uri(), "-cm", "claim"] if start_from else []
     return [
@@ -157,7 +198,21 @@ def _command(stack: Stack, job: Wanted, start_from: Path | None) -> list[str]:
     ]
 
 
-def _wait_until_ended(stack: Stack, job: Job, timeout_s: float) -> None:
+def _give_up(stack: Stack, job: Wanted) -> None:
+    """Want `job` no longer and end it, if it runs; what made us do so is the failure to tell."""
+    remember(stack.home, replace(job, running=False))
+    with suppress(StackError):
+        _end_if_live(stack, job)
+
+
+def _end_if_live(stack: Stack, job: Wanted) -> None:
+    submitted = latest(stack, job.title)
+    if submitted is not None and submitted.live:
+        _end(stack, submitted)
+
+
+def _end(stack: Stack, job: Job, timeout_s: float = 30) -> None:
+    call_json(f"{_url(stack)}/jobs/{job.id}?mode=cancel", method="PATCH")
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         state = call_json(f"{_url(stack)}/jobs/{job.id}")["state"]

@@ -10,8 +10,9 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Event
-from typing import Final
+from typing import Any, Final
 
+from feature_store.settings import Settings
 from infra.stack.cassandra import Cassandra
 from infra.stack.errors import StackError
 from infra.stack.flink import JobManager, TaskManager
@@ -44,6 +45,7 @@ DEFAULTS: Final = {
     # As long as a store keeps day tiles: the local stack replays two months at once.
     "MILLRACE_HORIZON_HOURS": "1536",
     "MILLRACE_FEATURES": "feature_store.features",
+    "MILLRACE_EPOCH": "0",
 }
 Progress = Callable[[str, str], None]
 
@@ -100,6 +102,12 @@ class Stack:
             **flink_environment(self.home),
             "PATH": os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", ""))),
         }
+
+    def settings(self) -> Settings:
+        """The same as a process of the deployment reads it."""
+        told: dict[str, Any] = {**self.environment()}
+        names = {field: f"MILLRACE_{field.upper()}" for field in Settings.model_fields}
+        return Settings(**{field: told[name] for field, name in names.items() if name in told})
 
     def children_environment(self) -> dict[str, str]:
         """The whole environment of a child process that is no service."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from infra.stack.files import locked, write_atomically
@@ -14,45 +15,70 @@ from infra.stack.home import Home
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A job that should be running: a script, its arguments, and how long its state lives.
+    """A job, with all that is needed to submit it again exactly as it was.
 
-    `name` is ours; `title` is what the script calls the job in Flink, learnt at the submission
-    (empty before it). A checkpoint older than `state_life_s` is not restored: the state in it
-    has expired, and a late event would start its tile again from zero.
+    `name` is what a person calls it (`hot`; `hot-g1` while that generation catches up), `title`
+    what Flink, its checkpoints and its consumer group are called: no two jobs share one.
+    `environment` is what its script was told, whatever the one who submits it again is told.
+    A checkpoint older than `state_life_s` is not restored: the state in it has expired, and a
+    late event would start its tile again from zero. A job that is no longer `running` stays in
+    the list, because its state and its generation may still be asked for.
     """
 
     name: str
+    title: str
     script: str
-    arguments: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    deployment: str = ""
+    generation: int = 0
     parallelism: int = 1
+    state: str = "rocksdb"
     state_life_s: float | None = None
-    title: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    start_from: str = ""
+    running: bool = True
+
+    @property
+    def namespace(self) -> str:
+        """Whose topics it reads."""
+        return self.environment.get("MILLRACE_NAMESPACE", "")
 
 
-def wanted(home: Home) -> dict[str, Wanted]:
-    """The jobs that should be running, by our name."""
+def known(home: Home) -> dict[str, Wanted]:
+    """Every job that was ever wanted, by title; of each title the latest."""
     file = _file(home)
     listed = json.loads(file.read_text()) if file.exists() else {}
     return {
-        name: Wanted(**{**entry, "arguments": tuple(entry["arguments"])})
-        for name, entry in listed.items()
+        title: Wanted(**{**entry, "arguments": tuple(entry["arguments"])})
+        for title, entry in listed.items()
     }
 
 
-def want(home: Home, listed: dict[str, Wanted]) -> None:
-    """Say which jobs should be running from now on; the caller holds `lock`."""
-    text = json.dumps({name: asdict(job) for name, job in listed.items()}, indent=2)
+def wanted(home: Home) -> list[Wanted]:
+    """The jobs that should be running."""
+    return [job for job in known(home).values() if job.running]
+
+
+def remember(home: Home, *jobs: Wanted) -> None:
+    """Say how these jobs should be from now on, all at once; the caller holds `lock`."""
+    listed = {**known(home), **{job.title: job for job in jobs}}
+    text = json.dumps({title: asdict(job) for title, job in listed.items()}, indent=2)
     write_atomically(_file(home), text)
 
 
-def lock(home: Home) -> AbstractContextManager[None]:
+def lock(home: Home) -> AbstractContextManager[int]:
     """Held while a job is submitted or cancelled, so that nobody submits it a second time."""
     return locked(home.run / "jobs.lock")
 
 
 def newest_checkpoint(home: Home, job: Wanted) -> Path | None:
-    """The newest complete checkpoint of `job` whose state still lives, or None."""
-    complete = (home.checkpoints / job.name).glob("*/chk-*/_metadata")
+    """Where `job` goes on: its newest complete checkpoint, else what it was started from.
+
+    None when there is neither, or when the state in it no longer lives.
+    """
+    complete = [*(home.checkpoints / job.title).glob("*/chk-*/_metadata")]
+    if job.start_from and (given := Path(job.start_from) / "_metadata").exists():
+        complete.append(given)
     newest = max(complete, key=lambda file: file.stat().st_mtime, default=None)
     if newest is None:
         return None

@@ -79,14 +79,14 @@ def _watch_jobs(stack: Stack) -> None:
                 _look_after_job(stack, job, missing_since, patience)
             except Exception as failure:  # a supervisor that dies of a surprise watches nothing
                 # Time passes for a job only while the cluster can be asked about it.
-                missing_since.pop(job.name, None)
-                _say(f"{job.name}: {failure}")
+                missing_since.pop(job.title, None)
+                _say(f"{job.title}: {failure}")
         time.sleep(ROUND_S)
 
 
 def _wanted(stack: Stack) -> list[Wanted]:
     try:
-        return list(wanted(stack.home).values())
+        return wanted(stack.home)
     except (OSError, ValueError) as failure:
         _say(f"the list of wanted jobs cannot be read: {failure}")
         return []
@@ -95,18 +95,18 @@ def _wanted(stack: Stack) -> list[Wanted]:
 def _look_after_job(
     stack: Stack, job: Wanted, missing_since: dict[str, float], patience: Patience
 ) -> None:
-    known = latest(stack, job.name)
+    known = latest(stack, job.title)
     # A finished or cancelled job ended on purpose; a failed or forgotten one did not.
     if known is not None and known.state not in ("FAILED", "SUSPENDED"):
-        missing_since.pop(job.name, None)
-        patience.succeeded(job.name)
+        missing_since.pop(job.title, None)
+        patience.succeeded(job.title)
         return
-    since = missing_since.setdefault(job.name, time.monotonic())
+    since = missing_since.setdefault(job.title, time.monotonic())
     ready = stack.service("flink-taskmanager").answers()
-    if time.monotonic() - since > GONE_FOR_S and ready and patience.allows(job.name):
-        patience.attempted(job.name)
+    if time.monotonic() - since > GONE_FOR_S and ready and patience.allows(job.title):
+        patience.attempted(job.title)
         if resubmit(stack, job):
-            _say(f"{job.name} had vanished and is submitted again")
+            _say(f"{job.title} had vanished and is submitted again")
 
 
 def _say(what: str) -> None:

@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from infra.stack.home import Home
-from infra.stack.wanted import Wanted, newest_checkpoint, want, wanted
+import pytest
 
-JOB = Wanted("hot", "job.py", ("--deployment", "hot"), state_life_s=3600, title="millrace-hot")
+from infra.stack.declarations import freeze
+from infra.stack.errors import StackError
+from infra.stack.home import Home
+from infra.stack.jobs import find
+from infra.stack.stack import Stack
+from infra.stack.streaming import next_generation
+from infra.stack.wanted import Wanted, known, newest_checkpoint, remember, wanted
+
+HOT = Wanted(
+    name="hot",
+    title="shop-hot",
+    script="job.py",
+    arguments=("--deployment", "hot"),
+    deployment="hot",
+    state_life_s=3600,
+    environment={"MILLRACE_NAMESPACE": "shop"},
+)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """A stack that is not running, in the namespace `shop`."""
+    monkeypatch.setenv("MILLRACE_NAMESPACE", "shop")
+    return Stack(Home(tmp_path))
 
 
 def checkpoint(home: Home, run: str, number: int, age_s: float, complete: bool = True) -> Path:
-    directory = home.checkpoints / "hot" / run / f"chk-{number}"
+    directory = home.checkpoints / HOT.title / run / f"chk-{number}"
     directory.mkdir(parents=True)
     if complete:
         (directory / "_metadata").touch()
@@ -22,9 +45,16 @@ def checkpoint(home: Home, run: str, number: int, age_s: float, complete: bool =
 
 
 def test_wanted_jobs_survive_the_process_that_wanted_them(tmp_path: Path) -> None:
-    assert wanted(Home(tmp_path)) == {}
-    want(Home(tmp_path), {"hot": JOB})
-    assert wanted(Home(tmp_path)) == {"hot": JOB}
+    assert wanted(Home(tmp_path)) == []
+    remember(Home(tmp_path), HOT)
+    assert wanted(Home(tmp_path)) == [HOT]
+
+
+def test_a_job_that_should_no_longer_run_is_known_but_not_wanted(tmp_path: Path) -> None:
+    remember(Home(tmp_path), HOT)
+    remember(Home(tmp_path), replace(HOT, running=False))
+    assert wanted(Home(tmp_path)) == []
+    assert [*known(Home(tmp_path))] == ["shop-hot"]
 
 
 def test_the_newest_complete_checkpoint_of_any_run_is_taken(tmp_path: Path) -> None:
@@ -32,9 +62,59 @@ def test_the_newest_complete_checkpoint_of_any_run_is_taken(tmp_path: Path) -> N
     checkpoint(home, "first", 9, age_s=100)
     newest = checkpoint(home, "second", 1, age_s=10)
     checkpoint(home, "second", 2, age_s=0, complete=False)
-    assert newest_checkpoint(home, JOB) == newest
+    assert newest_checkpoint(home, HOT) == newest
 
 
 def test_a_checkpoint_older_than_its_state_lives_is_not_taken(tmp_path: Path) -> None:
     checkpoint(Home(tmp_path), "first", 9, age_s=3601)
-    assert newest_checkpoint(Home(tmp_path), JOB) is None
+    assert newest_checkpoint(Home(tmp_path), HOT) is None
+
+
+def test_a_job_without_a_checkpoint_goes_on_from_where_it_was_started(tmp_path: Path) -> None:
+    home, savepoint = Home(tmp_path), tmp_path / "savepoint-1"
+    savepoint.mkdir()
+    (savepoint / "_metadata").touch()
+    restored = replace(HOT, start_from=str(savepoint))
+    assert newest_checkpoint(home, restored) == savepoint
+    later = checkpoint(home, "first", 1, age_s=-1)
+    assert newest_checkpoint(home, restored) == later
+
+
+def test_a_name_is_the_running_generation_and_else_the_newest(shop: Stack) -> None:
+    old = replace(HOT, running=False)
+    upgraded = replace(HOT, title="shop-hot-g1", generation=1)
+    elsewhere = replace(HOT, title="bar-hot", environment={"MILLRACE_NAMESPACE": "bar"})
+    remember(shop.home, old, upgraded, elsewhere)
+    assert find(shop, "hot") == upgraded
+    assert find(shop, "bar-hot") == elsewhere
+    ended = replace(upgraded, running=False)
+    remember(shop.home, ended)
+    assert find(shop, "hot") == ended
+
+
+def test_a_generation_is_never_used_twice(shop: Stack) -> None:
+    given_up = replace(HOT, name="hot-g1", title="shop-hot-g1", generation=1, running=False)
+    remember(shop.home, HOT, given_up)
+    following = next_generation(shop, HOT)
+    assert (following.title, following.generation) == ("shop-hot-g2", 2)
+    assert following.arguments[-2:] == ("--generation", "2")
+
+
+def test_a_restart_compiles_the_declaration_of_the_submission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "shop_features.py"
+    module.write_text("FEATURES = ()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    home = Home(tmp_path / "home")
+    first = freeze(home, "shop_features")
+    module.write_text("FEATURES = ()  # of tomorrow\n")
+    second = freeze(home, "shop_features")
+    kept = home.declarations / f"{first['MILLRACE_FEATURES']}.py"
+    assert kept.read_text() == "FEATURES = ()\n"
+    assert first["MILLRACE_FEATURES"] != second["MILLRACE_FEATURES"]
+
+
+def test_a_declaration_that_does_not_exist_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="MILLRACE_FEATURES=nowhere"):
+        freeze(Home(tmp_path), "nowhere")
