@@ -122,4 +122,5 @@ def _zipf(rng: np.random.Generator, population: int, skew: float, draws: int) ->
     """Draws from 0 … population - 1; rank r has a chance of r^-skew; ranks are shuffled."""
     chances = np.arange(1, population + 1) ** -skew
     ranks = np.searchsorted(np.cumsum(chances / chances.sum()), rng.random(draws))
-    return rng.permutation(population)[np.minimum(ranks, population - 1)]
+    drawn: Column = rng.permutation(population)[np.minimum(ranks, population - 1)]
+    return drawn

@@ -17,9 +17,8 @@ from benchmarks.written import check, wait_until_written
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
 from infra.drain import drain, end_offsets
-from infra.stack.errors import StackError
 from infra.stack.jobs import cancel, submit
-from infra.stack.streaming import PARALLELISM, deploy
+from infra.stack.streaming import deploy
 from infra.stack.wanted import Wanted
 
 BASELINES: Final = Path(__file__).with_name("baselines")
@@ -94,8 +93,6 @@ def _into_redis(stage: Stage, log: Log, name: str) -> float:
 
 
 def _submit(stage: Stage, name: str) -> None:
-    """Submits a baseline's job with the parallelism of ours."""
-    script = BASELINES / f"{name}.py"
-    if not script.exists():
-        raise StackError(f"There is no baseline {script}.")
-    submit(stage.stack, Wanted(name, str(script), (), PARALLELISM["hot"]))
+    """Submits a baseline's job with the parallelism of ours, which is that of `Wanted`."""
+    script = str(BASELINES / f"{name}.py")
+    submit(stage.stack, Wanted(name=name, title=name, script=script))

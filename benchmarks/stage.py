@@ -63,7 +63,9 @@ class Stage:
         begun = time.monotonic()
         classpath = ":".join(map(str, jars("kafka")))
         topic = self.settings.topic(INTERACTIONS.name)
-        command = [java(), "-Xmx512m", "-cp", classpath, str(PRELOAD), self.settings.kafka, topic]
+        quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+        program = [java(), "-Xmx512m", quiet, "-cp", classpath, str(PRELOAD)]
+        command = [*program, self.settings.kafka, topic]
         with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as sender:
             assert sender.stdin is not None
             sender.stdin.writelines(log.lines())

@@ -64,6 +64,7 @@ def build(t_env: StreamTableEnvironment, settings: Settings) -> StatementSet:
 def main() -> None:
     settings = Settings()
     t_env = environment(settings, DEPLOYMENTS["hot"])
+    t_env.get_config().set("pipeline.name", "flink_ceiling")
     # The source is bounded, and its end must not wait for one more checkpoint.
     t_env.get_config().set("execution.checkpointing.checkpoints-after-tasks-finish", "false")
     build(t_env, settings).execute()
