@@ -59,11 +59,13 @@ def figures(medians: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
 
 
 def _shape(rates: Mapping[str, float]) -> dict[str, Any]:
-    hot = rates.get("hot", 0.0)
+    """`null` where a side was not asked for."""
+    hot, kept = (round(rates[name]) if name in rates else None for name in ("hot", "kept"))
+    beside = [name for name in BASELINES if hot and name in rates]
     return {
-        "events_per_s": round(hot),
-        "kept_events_per_s": round(rates.get("kept", 0.0)),
-        "ratio": {name: round(hot / rates[name], 2) for name in BASELINES if name in rates},
+        "events_per_s": hot,
+        "kept_events_per_s": kept,
+        "ratio": {name: round(rates["hot"] / rates[name], 2) for name in beside},
         "sides": {name: round(rate) for name, rate in rates.items()},
     }
 
@@ -77,7 +79,8 @@ def _preload(
         events = min(options.events, SAMPLE) if sampled else options.events
         now = time.time_ns() // 1_000_000
         log = make(events, options.users, options.items, SHAPES[shape], now)
-        namespace = f"{shape}_sample" if sampled else shape
+        # A home that is kept has the topics of earlier runs.
+        namespace = f"{shape}{events}_{now:x}"
         stage.enter(namespace)
         stage.preload(log)
         logs[sampled] = (namespace, log)

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -91,6 +92,8 @@ def staged(services: Collection[str], home: str | None = None) -> Iterator[Stage
             stage = Stage(stack)
             stage.enter("bench")
             yield stage
+        except StackError as failure:
+            sys.exit(str(failure))
         finally:
             stack.down()
 

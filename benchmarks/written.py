@@ -51,18 +51,16 @@ def _missing(stage: Stage, tail: Tail) -> int:
         pipe.hget(f"{prefix}{entity}:{key}", LEVEL_OF_CODE[code].slot(start))
     for actor in tail.recents:
         pipe.zcard(f"{prefix}recent:{actor}")
-    (*answers,) = pipe.execute()
+    answers = pipe.execute()
     tiles, recents = answers[: len(tail.tiles)], answers[len(tail.tiles) :]
     behind = sum(
-        value is None or _applied(value, address[3]) != applied
+        _applied(value, address[3]) != applied
         for value, (address, applied) in zip(tiles, tail.tiles.items(), strict=True)
     )
-    return behind + sum(
-        kept != expected for kept, expected in zip(recents, tail.recents.values(), strict=True)
-    )
+    return behind + sum(map(int.__ne__, recents, tail.recents.values()))
 
 
-def _applied(value: str, start: int) -> int:
-    """Events in a stored tile; 0 for the tile of another turn of the ring."""
-    stored = Version.decode(value)
-    return stored.applied if stored.moment == start else 0
+def _applied(value: str | None, start: int) -> int:
+    """Events in a stored tile; 0 where there is none, or that of another turn of the ring."""
+    stored = Version.decode(value) if value else None
+    return stored.applied if stored and stored.moment == start else 0

@@ -127,7 +127,7 @@ class Fold:
 
     def flush(self, client: redis.Redis) -> None:
         """Writes what changed, in one round trip."""
-        pipe = client.pipeline(transaction=False)
+        pipe: Any = client.pipeline(transaction=False)
         for key, fields in self._rings(Entity.USER, self._users).items():
             pipe.execute_command("HSET", key, *fields)
             pipe.expire(key, USER_TTL_S)
