@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from infra.commands import around, local, work
+from infra.commands.dlt import dlt
 from infra.commands.forward import forward
 from infra.commands.stream import stream
 from infra.stack.errors import StackError
@@ -58,6 +59,7 @@ forward(
     WORK,
 )
 app.add_typer(stream, name="stream", rich_help_panel=WORK)
+app.add_typer(dlt, name="dlt", rich_help_panel=WORK)
 app.command(rich_help_panel=WORK, context_settings={"ignore_unknown_options": True})(work.nightly)
 app.command(rich_help_panel=WORK)(work.serve)
 forward(

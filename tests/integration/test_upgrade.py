@@ -1,0 +1,207 @@
+"""A changed declaration takes over by replay, under traffic, while both stores are read."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+from batch.recount import compare
+from feature_store.declaration import load
+from feature_store.reference import fold, ring
+from feature_store.settings import Settings
+from feature_store.stores.base import Store
+from feature_store.stores.cassandra import CassandraStore
+from feature_store.stores.redis import RedisStore
+from feature_store.tiles import DAYS_7
+from infra.drain import drain, end_offsets
+from infra.stack.errors import StackError
+from infra.stack.jobs import cancel, find, latest, require_live, savepoint
+from infra.stack.stack import Stack
+from infra.stack.streaming import deploy
+from infra.traffic.message import Message
+from infra.traffic.producer import Sender
+from infra.upgrade import upgrade
+from tests.builders import DAY, HOUR, interaction
+from tests.kafka_log import read_log
+
+DEPLOYMENTS = ("hot", "kept")
+USERS = [f"user-{n}" for n in range(10)]
+BEFORE = """
+from feature_store.aggregates import Count, Sum
+from feature_store.declaration import Entity, Feature
+from feature_store.tiles import DAY_1, DAYS_7, HOUR_1
+
+FEATURES = (
+    Feature("views", Entity.USER, ("view",), Count(), (HOUR_1, DAYS_7)),
+    Feature("views", Entity.ITEM, ("view",), Count(), (DAYS_7,)),
+)
+"""
+ADDED = 'Feature("spend_minor", Entity.USER, ("purchase",), Sum("amount_minor"), (DAY_1, DAYS_7))'
+AFTER = f"{BEFORE}\nFEATURES += ({ADDED},)\n"
+
+
+@pytest.fixture
+def shop(
+    stack: Stack, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Settings]:
+    """A shop with two days of past, hot and kept running by the declaration `BEFORE`."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, source in (("before", BEFORE), ("after", AFTER)):
+        (tmp_path / f"{settings.namespace}_{name}.py").write_text(source)
+    monkeypatch.setenv("MILLRACE_NAMESPACE", settings.namespace)
+    monkeypatch.setenv("MILLRACE_FEATURES", f"{settings.namespace}_before")
+    now = time.time_ns() // 1_000_000
+    with Sender(settings) as sender:
+        sender.send_all(event(n, now - n * HOUR // 20) for n in range(2 * DAY // HOUR * 20))
+    for deployment in DEPLOYMENTS:
+        deploy(stack, deployment)
+    yield stack.settings()
+    for deployment in DEPLOYMENTS:
+        cancel(stack, deployment)
+
+
+def event(number: int, at: int) -> Message:
+    """Everybody views and now and then buys."""
+    user = USERS[number % len(USERS)]
+    kind = "view" if number % 3 else "purchase"
+    sent = interaction(kind, user, f"item-{number % 7}", at=at, price=1.5)
+    return Message("user-interactions", user.encode(), orjson.dumps(sent.body), at)
+
+
+@contextmanager
+def traffic(settings: Settings) -> Iterator[None]:
+    """About forty events a second, for as long as the block lasts."""
+    ended = threading.Event()
+
+    def send() -> None:
+        with Sender(settings) as sender:
+            number = 0
+            while not ended.wait(0.025):
+                number += 1
+                sender.send(event(number, time.time_ns() // 1_000_000))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+class Reader(threading.Thread):
+    """Reads a store all the time; what it has once seen must never be less."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self.reads = 0
+        self.wrong: list[str] = []
+        self._store = store
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        seen = dict.fromkeys(USERS, 0)
+        while not self._ended.wait(0.02):
+            user = USERS[self.reads % len(USERS)]
+            try:
+                views = self._views(user)
+                if views < seen[user]:
+                    self.wrong.append(f"{user}: {seen[user]} views, then {views}")
+                seen[user] = views
+            except Exception as failure:
+                self.wrong.append(repr(failure))
+            self.reads += 1
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
+
+    def _views(self, user: str) -> int:
+        tiles = self._store.read_user(user).tiles
+        return sum(tiles.within("views", DAYS_7, time.time_ns() // 1_000_000))
+
+
+def require_equal(stack: Stack, settings: Settings, store: Store, keeps_all: bool) -> None:
+    """Every tile as the reference folds the log by the declaration `AFTER`."""
+    features = load(f"{settings.namespace}_after")
+    folded = fold(features, read_log(settings, "user-interactions"), settings.horizon_ms).tiles()
+    expected = list(folded) if keeps_all else ring(folded).values()
+    found = compare(store.name, store.scan_tiles(), expected, {})
+    assert found.equal, found
+
+
+def test_a_feature_is_added_under_traffic_and_no_tile_is_ever_less(
+    stack: Stack, shop: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = {"hot": RedisStore.connect(shop), "kept": CassandraStore.connect(shop)}
+    for deployment in DEPLOYMENTS:
+        drain(stack, shop, deployment, end_offsets(shop))
+    monkeypatch.setenv("MILLRACE_FEATURES", f"{shop.namespace}_after")
+    readers = [Reader(store) for store in stores.values()]
+    for reader in readers:
+        reader.start()
+    with traffic(shop):
+        for deployment in DEPLOYMENTS:
+            upgrade(stack, deployment)
+    until = end_offsets(shop)
+    for deployment in DEPLOYMENTS:
+        drain(stack, shop, deployment, until)
+    for reader in readers:
+        reader.end()
+        assert reader.wrong == []
+        assert reader.reads > 100
+    for deployment, store in stores.items():
+        require_equal(stack, shop, store, keeps_all=deployment == "kept")
+        successor, old = find(stack, deployment), f"{shop.namespace}-{deployment}"
+        assert successor is not None
+        assert successor.title == f"{old}-g1"
+        ended = latest(stack, old)
+        assert ended is not None
+        assert ended.state == "CANCELED"
+        assert not (stack.home.checkpoints / old).exists()
+        store.close()
+
+
+def test_an_upgrade_that_is_interrupted_leaves_the_old_job_and_nothing_else(
+    stack: Stack, shop: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILLRACE_FEATURES", f"{shop.namespace}_after")
+    before = require_live(stack, "hot")
+
+    def interrupt(name: str, behind: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        upgrade(stack, "hot", interrupt)
+    assert require_live(stack, "hot") == before
+    with pytest.raises(StackError, match="hot-g1"):
+        require_live(stack, "hot-g1")
+
+
+def test_a_job_goes_on_from_its_savepoint_with_other_slots_and_the_declaration_it_had(
+    stack: Stack, shop: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain(stack, shop, "hot", end_offsets(shop))
+    before = find(stack, "hot")
+    where = savepoint(stack, "hot")
+    cancel(stack, "hot")
+    monkeypatch.setenv("MILLRACE_FEATURES", f"{shop.namespace}_after")
+    deploy(stack, "hot", start_from=where, parallelism=2)
+    after = find(stack, "hot")
+    assert before is not None
+    assert after is not None
+    assert (after.arguments, after.environment) == (before.arguments, before.environment)
+    with traffic(shop):
+        time.sleep(2)
+    drain(stack, shop, "hot", end_offsets(shop))
+    store = RedisStore.connect(shop)
+    log = read_log(shop, "user-interactions")
+    folded = fold(load(f"{shop.namespace}_before"), log, shop.horizon_ms).tiles()
+    found = compare("redis", store.scan_tiles(), ring(folded).values(), {})
+    assert found.equal, found
