@@ -1,0 +1,98 @@
+"""The injectors: each hurts one service by its process id and proves that it did."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+import redis
+
+from feature_store.settings import Settings
+from infra.stack.lifecycle import State, pid_file, state
+from infra.stack.process import members, recall
+from infra.stack.stack import Stack
+
+TASK_MANAGER, JOB_MANAGER = "flink-taskmanager", "flink-jobmanager"
+#: How long a trial waits for what should take seconds: a figure is printed, not asserted.
+PATIENCE_S = 240
+
+
+def pid_of(stack: Stack, name: str) -> int:
+    """The process that the service is now."""
+    process = recall(pid_file(stack.service(name)))
+    assert process is not None, f"{name} is not wanted in {stack.home.root}"
+    return process.pid
+
+
+def kill(stack: Stack, name: str) -> float:
+    """kill -9; returns the seconds until the supervisor has another process that answers."""
+    pid = pid_of(stack, name)
+    os.kill(pid, signal.SIGKILL)
+    begun = time.monotonic()
+    _wait_until_gone(pid)
+    service = stack.service(name)
+    while time.monotonic() - begun < PATIENCE_S:
+        if pid_of(stack, name) != pid and state(service) is State.READY:
+            return time.monotonic() - begun
+        time.sleep(0.2)
+    pytest.fail(f"{name} did not come back within {PATIENCE_S} s: see {service.log}")
+
+
+def kill_a_worker(stack: Stack) -> int:
+    """kill -9 of one Python worker of the task manager; returns how many there were."""
+    found = workers(stack)
+    if found:
+        found[0].kill()
+        _wait_until_gone(found[0].pid)
+    return len(found)
+
+
+def workers(stack: Stack) -> list[psutil.Process]:
+    """The Python processes that the task manager started."""
+    return [one for one in members(stack.home.root, TASK_MANAGER) if _is_python(one)]
+
+
+@contextmanager
+def frozen(stack: Stack, name: str) -> Iterator[None]:
+    """Stops the process (SIGSTOP): its port accepts, nobody answers."""
+    process = psutil.Process(pid_of(stack, name))
+    process.suspend()
+    try:
+        time.sleep(0.5)
+        assert process.status() == psutil.STATUS_STOPPED
+        assert not stack.service(name).answers()
+        yield
+    finally:
+        process.resume()
+
+
+def reset_connections(settings: Settings, seconds: float) -> int:
+    """Cuts every connection to Redis, again and again; returns how many were cut."""
+    client = redis.Redis.from_url(settings.redis)
+    cut = 0
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        cut += int(client.execute_command("CLIENT", "KILL", "TYPE", "normal"))  # type: ignore[no-untyped-call]
+        time.sleep(0.05)
+    client.close()
+    return cut
+
+
+def _is_python(process: psutil.Process) -> bool:
+    try:
+        return process.name().startswith("python")
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait_until_gone(pid: int) -> None:
+    """The injector's own proof: whatever comes next is another process."""
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, f"process {pid} survived kill -9"
+        time.sleep(0.01)

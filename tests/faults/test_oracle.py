@@ -1,0 +1,97 @@
+"""Planted bugs: each trial's judge must turn red for what the trial is there to find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from feature_store import declaration
+from feature_store.reference import Message, fold
+from feature_store.stores.memory import MemoryStore
+from feature_store.tiles import Tile
+from tests.builders import DAY, NOON, log_of, purchase, view
+from tests.faults.load import Position
+from tests.faults.oracle import Verdict, judge
+
+FEATURES = declaration.load("feature_store.features")
+HORIZON = 30 * DAY
+LOG = log_of(
+    [
+        *(view(f"user-{n % 7}", f"item-{n % 5}", at=NOON + n * 1000) for n in range(60)),
+        first := purchase("user-1", "item-1", at=NOON, price=2.5),
+        first.again(after=5000),
+        view("user-2", "item-2", at=NOON - HORIZON, arrives=NOON + 70_000),
+        view("user-2", "item-2", at=NOON + 365 * DAY, arrives=NOON + 71_000),
+    ]
+)
+ACKNOWLEDGED = {(message.partition, message.offset): message.value for message in LOG}
+
+
+@dataclass(frozen=True)
+class Bug:
+    """What a broken pipeline would write, from the log."""
+
+    trial: str
+    says: str
+    tiles: Callable[[list[Message]], list[Tile]]
+    acknowledged: dict[Position, bytes | None] | None = None
+
+
+def tiles(log: list[Message], horizon_ms: int = HORIZON) -> list[Tile]:
+    return list(fold(FEATURES, log, horizon_ms).tiles())
+
+
+def as_another_event(message: Message) -> Message:
+    """The same event under another id: what a forgotten deduplication would make of a copy."""
+    return replace(message, value=(message.value or b"").replace(b'"event-', b'"again-'))
+
+
+def in_time(message: Message) -> Message:
+    """The same message appended a year later: what believing a wrong clock would make of it."""
+    return replace(message, append_time=message.append_time + 365 * DAY)
+
+
+BUGS = [
+    Bug("crash loop", "events since the checkpoint are gone", lambda log: tiles(log[:30])),
+    Bug("crash loop", "a replay counts again", lambda log: tiles([*log, as_another_event(log[0])])),
+    Bug("worker kill", "a bundle is gone", lambda log: tiles([*log[:10], *log[15:]])),
+    Bug("broker kill", "an acknowledged message is gone", tiles, {**ACKNOWLEDGED, (0, 999): b"{}"}),
+    Bug("broker kill", "an acknowledged message is another", tiles, {**ACKNOWLEDGED, (0, 3): b""}),
+    Bug("disorder", "a late event is applied", lambda log: tiles(log, HORIZON + DAY)),
+    Bug("disorder", "a future event is applied", lambda log: tiles([*log, in_time(log[-1])])),
+    Bug("idle partition", "a partition is not read", lambda log: tiles(log[1::2])),
+    Bug("backlog", "only the newest are read", lambda log: tiles(log[-30:])),
+    Bug("store killed", "a batch is dropped", lambda log: tiles(log)[:-8]),
+    Bug("store frozen", "an older write lands last", lambda log: tiles(log)[1:] + tiles(log[:1])),
+    Bug("store reset", "half a batch is written", lambda log: tiles(log)[::2]),
+]  # fmt: skip
+
+
+def verdict(bug: Bug) -> Verdict:
+    store = MemoryStore()
+    store.write_tiles(bug.tiles(LOG))
+    return judge(store, LOG, bug.acknowledged or ACKNOWLEDGED, FEATURES, HORIZON)
+
+
+def test_a_pipeline_without_a_bug_is_right() -> None:
+    fine = verdict(Bug("", "", tiles))
+    assert fine.right
+    assert fine.hashes[0] == fine.hashes[1]
+    assert (fine.counts["duplicates"], fine.counts["late"], fine.counts["dead_lettered"]) == (
+        1,
+        1,
+        1,
+    )
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[f"{bug.trial}: {bug.says}" for bug in BUGS])
+def test_a_planted_bug_turns_its_trial_red(bug: Bug) -> None:
+    assert not verdict(bug).right
+
+
+def test_an_event_counted_twice_is_told_from_one_that_is_lost() -> None:
+    lost, twice = (verdict(bug) for bug in BUGS[:2])
+    assert (lost.twice, twice.lost) == (0, 0)
+    assert (lost.lost, twice.twice) == (31, 1)
