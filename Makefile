@@ -5,10 +5,10 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check schemas bench clean
+.PHONY: help setup demo up down test check schemas bench bench-ingest bench-freshness bench-growth clean
 
 help: ## Show this
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 setup: ## Make this checkout ready: uv, Java 17, Maven, redis-server, Python environment, jars
 	@infra/setup.sh
@@ -34,8 +34,17 @@ check: setup ## Lint, format, types, import contracts
 schemas: setup ## Write docs/schemas from the contracts
 	@$(BIN)/python -m feature_store.schemas docs/schemas
 
-bench: setup ## Run every benchmark; each prints its figures as one JSON line
-	@for one in benchmarks/bench_*.py; do $(BIN)/python $$one $(ARGS) || exit 1; done
+bench: setup ## Run every benchmark (about an hour); each prints its figures as one JSON line
+	@for one in benchmarks/bench_*.py; do $(BIN)/python $$one || exit 1; done
+
+bench-ingest: setup ## Events a second into the stores: ours, and what one would write instead
+	@$(BIN)/python benchmarks/bench_ingest.py $(ARGS)
+
+bench-freshness: setup ## Milliseconds from a click to an answer that knows it, under load
+	@$(BIN)/python benchmarks/bench_freshness.py $(ARGS)
+
+bench-growth: setup ## Cost per event and bytes per user at 1, 4 and 16 times the users and items
+	@$(BIN)/python benchmarks/bench_growth.py $(ARGS)
 
 clean: down ## Stop the stack and delete its data; environment and jars stay
 	@rm -rf .millrace .pytest_cache .mypy_cache .ruff_cache .hypothesis
