@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 
 from batch.history import History
 from batch.item_windows import ItemWindows
 from batch.trending import Trending
-from feature_store.declaration import Declaration, Entity, Feature
+from feature_store.declaration import Declaration, Entity
 from feature_store.events import Interaction
 from feature_store.stores.base import RECENTS_KEPT, Recent, UserState
-from feature_store.tiles import Level, TileSet
+from feature_store.tiles import BASE, DAY, Level, TileSet
 from feature_store.vectors import ItemColumns
 from models.interactions import Floats
 from models.retrieval import CAPS
 
-Tiles = dict[tuple[Level, int], dict[str, int]]
+Tiles = dict[tuple[Level, int], dict[str, Any]]
+#: A base that ends before all days: the days the ring has let go are in it.
+PAST: Final = (BASE, 0)
 
 
 class AsOf:
@@ -55,11 +58,9 @@ class _Actors:
     """Each actor's events, folded no further than the last moment somebody asked about them."""
 
     def __init__(self, declaration: Declaration, events: Iterable[Interaction]) -> None:
-        self._levels = declaration.levels(Entity.USER)
-        self._reading: dict[str, list[Feature]] = defaultdict(list)
-        for feature in declaration.of(Entity.USER):
-            for kind in feature.events:
-                self._reading[kind].append(feature)
+        levels = declaration.levels(Entity.USER)
+        self._features = {level: declaration.of(Entity.USER, level) for level in levels}
+        self._lifelong = declaration.lifelong(Entity.USER)
         self._coming: dict[str, deque[Interaction]] = defaultdict(deque)
         for event in events:
             self._coming[event.actor].append(event)
@@ -70,26 +71,37 @@ class _Actors:
         coming, tiles = self._coming[actor], self._tiles[actor]
         while coming and coming[0].event_time < now:
             self._apply(coming.popleft(), tiles, now)
-        for level, start in [key for key in tiles if not _kept(*key, now)]:
-            del tiles[level, start]
-        kept = TileSet((level, start, values) for (level, start), values in tiles.items())
+        for key in [key for key in tiles if not _kept(*key, now)]:
+            self._let_go(key, tiles)
+        kept = TileSet((level, start, totals) for (level, start), totals in tiles.items())
         return UserState(actor, kept, tuple(reversed(self._recents[actor])))
 
     def _apply(self, event: Interaction, tiles: Tiles, now: int) -> None:
         self._recents[event.actor].append(_recent(event))
-        reading = self._reading.get(event.type, ())
-        for level in self._levels:
+        for level, features in self._features.items():
             start = level.start(event.event_time)
-            if not reading or not _kept(level, start, now):
-                continue
-            values = tiles.setdefault((level, start), {})
-            for feature in reading:
-                values[feature.name] = feature.aggregate.add(values.get(feature.name, 0), event)
+            if _kept(level, start, now):
+                totals = tiles.setdefault((level, start), {})
+                for feature in features:
+                    feature.add(totals, event)
+            elif level is DAY:
+                for feature in self._lifelong:
+                    feature.add(tiles.setdefault(PAST, {}), event)
+
+    def _let_go(self, key: tuple[Level, int], tiles: Tiles) -> None:
+        """Drops a tile that the ring no longer holds; the base keeps what is lifelong."""
+        totals = tiles.pop(key)
+        if key[0] is not DAY:
+            return
+        base = tiles.setdefault(PAST, {})
+        for feature in (f for f in self._lifelong if f.name in totals):
+            before = base.get(feature.name, feature.aggregate.zero)
+            base[feature.name] = feature.aggregate.merge(before, totals[feature.name])
 
 
 def _kept(level: Level, start: int, now: int) -> bool:
-    """Whether the ring still holds a tile."""
-    return start > now - level.slots * level.ms
+    """Whether the ring still holds a tile; a base stays."""
+    return level is BASE or start > now - level.slots * level.ms
 
 
 def _recent(event: Interaction) -> Recent:

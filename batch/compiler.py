@@ -6,13 +6,19 @@ log counts, and an event counts at a level only while the level's ring still hol
 
 from __future__ import annotations
 
-from feature_store.declaration import Declaration, Entity
+from collections.abc import Sequence
+from typing import Final
+
+from feature_store.declaration import Declaration, Entity, Feature
+
+#: `Interaction.actor_hash`, which the landed log does not hold.
+ACTOR_HASH: Final = "CAST(CONV(SUBSTR(MD5(actor), 1, 16), 16, 10) AS DECIMAL(20, 0)) DIV 2"
 
 
 def applied(log: str, horizon_ms: int) -> str:
     """The interactions that count, once each, from a landed log (a table or view)."""
     return f"""
-        SELECT * FROM (
+        SELECT *, {ACTOR_HASH} AS actor_hash FROM (
             SELECT *, ROW_NUMBER() OVER (
                 PARTITION BY actor, event_id ORDER BY append_time, `partition`, `offset`
             ) AS copy
@@ -35,23 +41,21 @@ def entity_tiles(declaration: Declaration, entity: Entity, events: str) -> str:
     levels = ", ".join(
         f"('{level.code}', {level.ms}L, {level.span_ms}L)" for level in declaration.levels(entity)
     )
-    features = declaration.of(entity)
-    sums = ",\n".join(f"{feature.sql} AS `{feature.name}`" for feature in features)
-    pairs = ", ".join(
-        f"CASE WHEN `{f.name}` <> 0 THEN CONCAT('\"{f.name}\":', CAST(`{f.name}` AS STRING)) END"
-        for f in features
-    )
     return f"""
-        SELECT '{entity}' AS entity, entity_id, level, start, applied,
-            CONCAT('{{', CONCAT_WS(',', {pairs}), '}}') AS body
+        SELECT '{entity}' AS entity, entity_id, level, start, COUNT(*) AS applied,
+            {_body(declaration.of(entity))} AS body
         FROM (
-            SELECT {entity.id_column} AS entity_id, l.code AS level,
-                event_time - event_time % l.ms AS start, COUNT(*) AS applied,
-                {sums}
-            FROM {events} CROSS JOIN (VALUES {levels}) AS l(code, ms, span)
-            WHERE {entity.id_column} <> '' AND append_time - event_time <= l.span
-            GROUP BY {entity.id_column}, l.code, event_time - event_time % l.ms
-        )"""
+            SELECT *, {entity.id_column} AS entity_id, event_time - event_time % ms AS start
+            FROM {events} CROSS JOIN (VALUES {levels}) AS l(level, ms, span)
+            WHERE {entity.id_column} <> '' AND append_time - event_time <= span
+        )
+        GROUP BY entity_id, level, start"""
+
+
+def _body(features: Sequence[Feature]) -> str:
+    """A tile's totals as `encode_body` spells them; a NULL is left out."""
+    pairs = ", ".join(f"'{feature.name}', {feature.sql('spark')}" for feature in features)
+    return f"TO_JSON(NAMED_STRUCT({pairs}))"
 
 
 def _declared(declaration: Declaration) -> list[Entity]:

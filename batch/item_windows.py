@@ -2,70 +2,161 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from batch.history import History, Known
-from feature_store.aggregates import Count, Sum
+from feature_store.aggregates import Count, Distinct, Sum
 from feature_store.declaration import Declaration, Entity, Feature
+from feature_store.events import actor_hash
 from feature_store.tiles import Window
 from models.interactions import Floats, Longs
+
+_NEVER = np.iinfo(np.int64).max
+_Doubles = npt.NDArray[np.float64]
 
 
 class ItemWindows:
     """Every item's window values, kept exact as time moves on: events enter and tiles leave.
 
-    Only additive aggregates can leave a window again; another kind raises `TypeError`.
+    An aggregate that nobody taught to shrink raises `TypeError`.
     """
 
     def __init__(self, declaration: Declaration, history: History) -> None:
-        self._streams = [
-            _stream(feature, window, history.known)
+        self._columns = [
+            _column(feature, window, history)
             for feature in declaration.of(Entity.ITEM)
             for window in feature.windows
         ]
-        self._values = np.zeros((len(self._streams), len(history.items.ids)), np.int64)
+        self._values = np.zeros((len(self._columns), len(history.items.ids)))
 
     def advance(self, now: int) -> Floats:
         """The values as of `now`, exclusive: (items, columns), as `vectors.window_columns`."""
-        for row, stream in zip(self._values, self._streams, strict=True):
-            stream.move(row, now)
+        for row, column in zip(self._values, self._columns, strict=True):
+            column.move(row, now)
         return self._values.T.astype(np.float32)
 
 
-@dataclass
-class _Stream:
-    """One column: events in order of time, and how many have entered and left."""
+class _Column(Protocol):
+    """One feature in one window, for all items."""
 
-    items: Longs
-    values: Longs
+    def move(self, row: _Doubles, now: int) -> None:
+        """Brings the items' values to `now`; moments only grow."""
+
+
+@dataclass
+class _Passing:
+    """Events in order of time, and how many of them have entered a window and left it."""
+
     enter: Longs
     leave: Longs
     entered: int = 0
     left: int = 0
 
-    def move(self, row: Longs, now: int) -> None:
+    def move(self, now: int) -> tuple[slice, slice]:
+        """Which events enter and which leave on the way to `now`."""
         entered = int(np.searchsorted(self.enter, now, "left"))
         left = int(np.searchsorted(self.leave, now, "right"))
         fresh, gone = slice(self.entered, entered), slice(self.left, left)
-        np.add.at(row, self.items[fresh], self.values[fresh])
-        np.subtract.at(row, self.items[gone], self.values[gone])
         self.entered, self.left = entered, left
+        return fresh, gone
 
 
-def _stream(feature: Feature, window: Window, known: Known) -> _Stream:
+@dataclass
+class _Sums:
+    """Sums by item; in a window that fades they are kept as of `origin` and faded when read."""
+
+    passing: _Passing
+    window: Window
+    origin: int
+    items: Longs
+    values: _Doubles
+    totals: _Doubles
+
+    def move(self, row: _Doubles, now: int) -> None:
+        fresh, gone = self.passing.move(now)
+        np.add.at(self.totals, self.items[fresh], self.values[fresh])
+        np.subtract.at(self.totals, self.items[gone], self.values[gone])
+        row[:] = self.totals * self.window.left(self.origin, now)
+
+
+@dataclass
+class _Sketches:
+    """Different actors by item: how often each pair of item and actor is in the window.
+
+    Pairs are in order of (item, hash); those of one item begin at `first[item]`.
+    """
+
+    passing: _Passing
+    aggregate: Distinct
+    pair: Longs
+    item_of: Longs
+    hash_of: Longs
+    first: Longs
+    count: Longs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.count = np.zeros(len(self.item_of), np.int64)
+
+    def move(self, row: _Doubles, now: int) -> None:
+        fresh, gone = (self.pair[part] for part in self.passing.move(now))
+        np.add.at(self.count, fresh, 1)
+        np.subtract.at(self.count, gone, 1)
+        for item in np.unique(self.item_of[np.concatenate([fresh, gone])]):
+            part = slice(self.first[item], self.first[item + 1])
+            present = self.hash_of[part][self.count[part] > 0]
+            row[item] = self.aggregate.value(present[: self.aggregate.size].tolist())
+
+
+def _column(feature: Feature, window: Window, history: History) -> _Column:
+    known = history.known
     rows = np.flatnonzero(np.isin(known.kind, feature.events))
+    passing = _passing(window, known.time[rows])
     match feature.aggregate:
         case Count():
-            values = np.ones(len(rows), np.int64)
+            return _sums(passing, window, history, rows, np.ones(len(rows)))
         case Sum(measure):
-            values = known.measures[measure][rows]
+            values = known.measures[measure][rows].astype(np.float64)
+            return _sums(passing, window, history, rows, values)
+        case Distinct() as distinct:
+            return _sketches(passing, distinct, history, rows)
         case other:
             raise TypeError(f"{feature.name}: teach batch/item_windows.py how {other} shrinks.")
-    enter = known.time[rows]
-    leave = enter - enter % window.level.ms + window.level.ms + window.ms
-    return _Stream(known.item[rows], values, enter, leave)
+
+
+def _passing(window: Window, enter: Longs) -> _Passing:
+    if window.from_base:
+        return _Passing(enter, np.full(len(enter), _NEVER))
+    start = enter - enter % window.level.ms
+    return _Passing(enter, start + window.level.ms + window.ms)
+
+
+def _sums(
+    passing: _Passing, window: Window, history: History, rows: Longs, values: _Doubles
+) -> _Sums:
+    known: Known = history.known
+    start = known.time[rows] - known.time[rows] % window.level.ms
+    origin = int(start[0]) if len(start) else 0
+    if window.half_life_ms:
+        values = values * np.exp2((start - origin) / window.half_life_ms)
+    totals = np.zeros(len(history.items.ids))
+    return _Sums(passing, window, origin, known.item[rows], values, totals)
+
+
+def _sketches(passing: _Passing, distinct: Distinct, history: History, rows: Longs) -> _Sketches:
+    hashes = np.asarray([actor_hash(actor) for actor in history.log.actor_ids], np.int64)
+    item, hashed = history.known.item[rows], hashes[history.known.actor[rows]]
+    order = np.lexsort((hashed, item))
+    new = np.ones(len(rows), bool)
+    new[1:] = (np.diff(item[order]) != 0) | (np.diff(hashed[order]) != 0)
+    pair = np.empty(len(rows), np.int64)
+    pair[order] = np.cumsum(new) - 1
+    item_of, hash_of = item[order][new], hashed[order][new]
+    first = np.searchsorted(item_of, np.arange(len(history.items.ids) + 1)).astype(np.int64)
+    return _Sketches(passing, distinct, pair, item_of, hash_of, first)
 
 
 def windows_at(declaration: Declaration, history: History, now: int) -> Floats:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, reduce
-from typing import get_args
+from typing import Any, Final, get_args
 
-from feature_store.aggregates import Aggregate
+from feature_store.aggregates import HASHES, MEASURES, Aggregate, Dialect
 from feature_store.events import Interaction, InteractionType
-from feature_store.tiles import Level, TileSet, Window
+from feature_store.tiles import FOLDED, Level, TileSet, Window
+
+TYPES: Final = get_args(InteractionType)
+#: The types that name no item.
+WITHOUT_ITEM: Final = {"search"}
 
 
 class Entity(StrEnum):
@@ -38,22 +42,40 @@ class Feature:
     name: str
     entity: Entity
     events: tuple[str, ...]
-    aggregate: Aggregate
+    aggregate: Aggregate[Any]
     windows: tuple[Window, ...]
 
     @property
-    def sql(self) -> str:
-        """The aggregate as ANSI SQL over the rows of one tile."""
+    def levels(self) -> tuple[Level, ...]:
+        """The levels whose tiles hold the feature: those that its windows read, finest first."""
+        return _finest_first(window.level for window in self.windows)
+
+    def sql(self, dialect: Dialect) -> str:
+        """The aggregate as SQL over the rows of one tile, whose width is the column `ms`."""
         types = ", ".join(f"'{event_type}'" for event_type in self.events)
-        return self.aggregate.sql(f"type IN ({types})")
+        widths = ", ".join(str(level.ms) for level in self.levels)
+        return self.aggregate.sql(f"type IN ({types}) AND ms IN ({widths})", dialect)
+
+    def add(self, totals: dict[str, Any], event: Interaction) -> None:
+        """Folds an event into the totals of a tile, if the feature reads its type."""
+        if event.type in self.events:
+            total = totals.get(self.name, self.aggregate.zero)
+            totals[self.name] = self.aggregate.add(total, event)
 
     def column(self, window: Window) -> str:
         """The name of the feature's value in one window, e.g. `item_views_24h`."""
         return f"{self.entity}_{self.name}_{window.name}"
 
-    def value(self, tiles: TileSet, window: Window, now: int) -> int:
+    def value(self, tiles: TileSet, window: Window, now: int) -> float:
         """The feature in the window that ends at `now`: the merge of the tiles it covers."""
-        return reduce(self.aggregate.merge, tiles.within(self.name, window, now), 0)
+        found = tiles.within(self.name, window, now)
+        if window.half_life_ms:
+            return sum(total * window.left(start, now) for start, total in found)
+        totals = (total for _, total in found)
+        value: float = self.aggregate.value(
+            reduce(self.aggregate.merge, totals, self.aggregate.zero)
+        )
+        return value
 
 
 class DeclarationError(ValueError):
@@ -72,15 +94,25 @@ class Declaration:
             _check(feature, seen)
             seen.add((feature.entity, feature.name))
 
-    def of(self, entity: Entity) -> tuple[Feature, ...]:
-        """The features of one entity, by name: the order in which tiles spell them."""
-        mine = (feature for feature in self.features if feature.entity is entity)
+    def of(self, entity: Entity, level: Level | None = None) -> tuple[Feature, ...]:
+        """The features of one entity, by name: the order in which tiles spell them.
+
+        With a level, those that its tiles hold.
+        """
+        mine = (f for f in self.features if f.entity is entity and level in (None, *f.levels))
         return tuple(sorted(mine, key=lambda feature: feature.name))
+
+    def find(self, entity: Entity, name: str) -> Feature | None:
+        """The feature of that name, if it is declared."""
+        return next((f for f in self.of(entity) if f.name == name), None)
 
     def levels(self, entity: Entity) -> tuple[Level, ...]:
         """The tile levels that the entity's windows read, finest first."""
-        used = {window.level for feature in self.of(entity) for window in feature.windows}
-        return tuple(sorted(used, key=lambda level: level.ms))
+        return _finest_first(level for feature in self.of(entity) for level in feature.levels)
+
+    def lifelong(self, entity: Entity) -> tuple[Feature, ...]:
+        """The features of the entity that a base must hold."""
+        return tuple(f for f in self.of(entity) if any(w.from_base for w in f.windows))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -92,8 +124,8 @@ class Declaration:
 def load(module: str) -> Declaration:
     """Imports the declaration that `MILLRACE_FEATURES` names."""
     try:
-        features: Iterable[Feature] = importlib.import_module(module).FEATURES
-    except (ImportError, AttributeError) as error:
+        features: Iterable[Feature] = tuple(importlib.import_module(module).FEATURES)
+    except (ImportError, AttributeError, TypeError) as error:
         raise DeclarationError(
             f"MILLRACE_FEATURES={module}: {error}. "
             "Name an importable module with a tuple called FEATURES."
@@ -101,21 +133,57 @@ def load(module: str) -> Declaration:
     return Declaration(tuple(features))
 
 
+def _finest_first(levels: Iterable[Level]) -> tuple[Level, ...]:
+    return tuple(sorted(set(levels), key=lambda level: level.ms))
+
+
 def _check(feature: Feature, seen: set[tuple[Entity, str]]) -> None:
+    """Raises `DeclarationError` with the first complaint."""
+    if not isinstance(feature, Feature):
+        raise DeclarationError(f"{feature!r} in FEATURES: write Feature(name, entity, …).")
     where = f"feature {feature.entity}.{feature.name}"
-    if not feature.name.isidentifier():
-        raise DeclarationError(f"{where}: use letters, digits and _ in the name.")
     if (feature.entity, feature.name) in seen:
         raise DeclarationError(f"{where}: declared twice; rename or remove one.")
-    unknown = set(feature.events) - set(get_args(InteractionType))
-    if unknown or not feature.events:
-        raise DeclarationError(
-            f"{where}: events {sorted(unknown)}; use {', '.join(get_args(InteractionType))}."
-        )
-    for window in feature.windows:
-        if window.ms + window.level.ms > window.level.span_ms:
-            raise DeclarationError(
-                f"{where}: window {window.name} is longer than its level keeps; use a wider level."
-            )
-    if not feature.windows:
-        raise DeclarationError(f"{where}: name at least one window.")
+    for complaint in (*_about_names(feature), *_about_windows(feature)):
+        raise DeclarationError(f"{where}: {complaint}")
+
+
+def _about_names(feature: Feature) -> Iterator[str]:
+    """What is wrong with the name, the events or the measure, and what to write instead."""
+    if not feature.name.isidentifier():
+        yield "use letters, digits and _ in the name."
+    if not isinstance(feature.events, tuple):
+        yield f'events {feature.events!r}; write a tuple: ("view",), with the comma.'
+        return
+    if not feature.events or set(feature.events) - set(TYPES):
+        unknown = sorted(set(feature.events) - set(TYPES))
+        yield f"events {unknown}; use {', '.join(TYPES)}."
+    if feature.entity is Entity.ITEM and set(feature.events) <= WITHOUT_ITEM:
+        yield "a search names no item; make it a feature of the user."
+    known = (*MEASURES, *HASHES)
+    if (measure := getattr(feature.aggregate, "measure", known[0])) not in known:
+        yield f"measure {measure!r}; sum {', '.join(MEASURES)}, or tell apart {', '.join(HASHES)}."
+
+
+def _about_windows(feature: Feature) -> Iterator[str]:
+    """What is wrong with the windows, and what to write instead."""
+    windows = feature.windows
+    if not isinstance(windows, tuple) or not all(isinstance(w, Window) for w in windows):
+        yield f"windows {windows!r}; write a tuple of windows: (DAY_1,), with the comma."
+        return
+    if not windows:
+        yield "name at least one window."
+    if len({window.name for window in windows}) < len(windows):
+        yield "two windows of one name would fill one column; keep one of them."
+    for window in windows:
+        yield from _about_window(feature, window)
+
+
+def _about_window(feature: Feature, window: Window) -> Iterator[str]:
+    if window.level not in FOLDED:
+        yield f"window {window.name} reads no level that is folded; use MINUTE, HOUR or DAY."
+    if window.ms + window.level.ms > window.level.span_ms:
+        yield f"window {window.name} is longer than its level keeps; use a wider level."
+    if window.half_life_ms and not feature.aggregate.decays:
+        kind = type(feature.aggregate).__name__
+        yield f"{kind} cannot fade in window {window.name}; use Count or Sum, or another window."

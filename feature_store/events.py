@@ -7,6 +7,7 @@ below, so all three accept and refuse the same bytes. Rules for later versions a
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -17,6 +18,8 @@ SCHEMA_VERSION: Final = 1
 MAX_FUTURE_MS: Final = 5 * 60_000
 #: What the actor of a session without a user begins with; no user id may.
 ANONYMOUS: Final = "anon:"
+#: Width of `actor_hash`: what fits into a signed BIGINT and is never negative.
+HASH_BITS: Final = 63
 
 InteractionType = Literal[
     "view", "click", "add_to_cart", "purchase", "like", "dislike", "rating", "remove", "search"
@@ -125,6 +128,11 @@ class Interaction:
     page: str
     unknown_fields: int
 
+    @property
+    def actor_hash(self) -> int:
+        """What `Distinct` knows of the actor."""
+        return actor_hash(self.actor)
+
 
 @dataclass(frozen=True, slots=True)
 class InvalidEvent:
@@ -136,6 +144,12 @@ class InvalidEvent:
 def anonymous(session_id: str) -> str:
     """The actor of a session without a user."""
     return ANONYMOUS + session_id
+
+
+def actor_hash(actor: str) -> int:
+    """63 bits of an actor's MD5: its first 8 bytes, less the last bit."""
+    digest = hashlib.md5(actor.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def decode_interaction(value: bytes | None, append_time: int) -> Interaction | InvalidEvent:

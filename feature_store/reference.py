@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from feature_store.declaration import Declaration, Entity
 from feature_store.events import Interaction, InvalidEvent, decode_interaction
-from feature_store.tiles import Level, Tile, Version, encode_body
+from feature_store.tiles import Level, Tile, Total, Version, encode_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Fold:
     counts: Counter[str] = field(default_factory=Counter)
     dead_letters: list[tuple[Message, str]] = field(default_factory=list)
     _seen: set[tuple[str, str]] = field(default_factory=set)
-    _tiles: dict[tuple[Entity, str, Level, int], Counter[str]] = field(default_factory=dict)
+    _tiles: dict[tuple[Entity, str, Level, int], dict[str, Total]] = field(default_factory=dict)
     _applied: Counter[tuple[Entity, str, Level, int]] = field(default_factory=Counter)
 
     def add(self, message: Message) -> Interaction | None:
@@ -80,11 +80,10 @@ class Fold:
 
     def _add_to_tile(self, event: Interaction, entity: Entity, key: str, level: Level) -> None:
         address = (entity, key, level, level.start(event.event_time))
-        values = self._tiles.setdefault(address, Counter())
+        totals = self._tiles.setdefault(address, {})
         self._applied[address] += 1
-        for feature in self.declaration.of(entity):
-            if event.type in feature.events:
-                values[feature.name] = feature.aggregate.add(values[feature.name], event)
+        for feature in self.declaration.of(entity, level):
+            feature.add(totals, event)
 
 
 def fold(

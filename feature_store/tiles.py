@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
+
+#: What a feature adds up to in one tile: a number, or a sketch.
+Total = int | list[int]
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -48,22 +51,37 @@ class Level:
 MINUTE: Final = Level("m", MINUTE_MS, 72)
 HOUR: Final = Level("h", HOUR_MS, 32)
 DAY: Final = Level("d", DAY_MS, 64)
-LEVELS: Final = (MINUTE, HOUR, DAY)
+#: Not a width: everything before a day D, in one slot. Its tile's start is D, so a later base wins.
+BASE: Final = Level("b", DAY.slots * DAY_MS, 1)
+#: What an event is folded into as it comes, and all that a store keeps.
+FOLDED: Final = (MINUTE, HOUR, DAY)
+LEVELS: Final = (*FOLDED, BASE)
 LEVEL_OF_MS: Final = {level.ms: level for level in LEVELS}
 LEVEL_OF_CODE: Final = {level.code: level for level in LEVELS}
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A sliding window, read from one level: [start of the tile at `now - ms`, now]."""
+    """A sliding window, read from one level: [start of the tile at `now - ms`, now].
+
+    With a `half_life_ms`, what a tile holds is halved as often as that has passed since. One
+    `from_base` reaches back for ever: the base, and the tiles that the base does not hold yet.
+    """
 
     name: str
     ms: int
     level: Level
+    half_life_ms: int = 0
+    from_base: bool = False
 
     def oldest(self, now: int) -> int:
         """The start of the oldest tile that the window includes whole."""
         return self.level.start(now - self.ms)
+
+    def left(self, start: int, now: int) -> float:
+        """How much of a tile counts at `now`: its age is taken in whole tiles."""
+        age = self.level.start(now) - start
+        return 0.5 ** (age / self.half_life_ms) if self.half_life_ms else 1.0
 
 
 MINUTES_5: Final = Window("5m", 5 * MINUTE_MS, MINUTE)
@@ -71,7 +89,11 @@ HOUR_1: Final = Window("1h", HOUR_MS, MINUTE)
 DAY_1: Final = Window("24h", DAY_MS, HOUR)
 DAYS_7: Final = Window("7d", 7 * DAY_MS, DAY)
 DAYS_28: Final = Window("28d", 28 * DAY_MS, DAY)
-WINDOWS: Final = (MINUTES_5, HOUR_1, DAY_1, DAYS_7, DAYS_28)
+#: Four weeks in which a week halves.
+DECAYED: Final = Window("decayed", 28 * DAY_MS, DAY, half_life_ms=7 * DAY_MS)
+#: All the days that the ring may hold, and the base before them.
+LIFETIME: Final = Window("lifetime", DAY.span_ms - DAY_MS, DAY, from_base=True)
+WINDOWS: Final = (MINUTES_5, HOUR_1, DAY_1, DAYS_7, DAYS_28, DECAYED, LIFETIME)
 
 
 #: A tile's sequence has room for this many generations of a job below each count of events.
@@ -124,7 +146,7 @@ VERSION_WIDTH: Final = len(Version(0, 0, 0).encode())
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile of one entity; `body` is compact JSON: feature name -> non-zero integer."""
+    """One tile of one entity; `body` is compact JSON: feature name -> its total, unless zero."""
 
     entity: str
     entity_id: str
@@ -148,7 +170,7 @@ class Tile:
         return cls(entity, entity_id, LEVEL_OF_CODE[field[0]], version, value[VERSION_WIDTH:])
 
 
-def encode_body(values: Mapping[str, int]) -> str:
+def encode_body(values: Mapping[str, Total]) -> str:
     """The one spelling of a tile's values: names in order, zeros left out."""
     kept = {name: value for name, value in sorted(values.items()) if value}
     return orjson.dumps(kept).decode()
@@ -159,8 +181,8 @@ class TileSet:
 
     __slots__ = ("_levels",)
 
-    def __init__(self, tiles: Iterable[tuple[Level, int, Mapping[str, int]]] = ()) -> None:
-        self._levels: dict[str, list[tuple[int, Mapping[str, int]]]] = {}
+    def __init__(self, tiles: Iterable[tuple[Level, int, Mapping[str, Total]]] = ()) -> None:
+        self._levels: dict[str, list[tuple[int, Mapping[str, Total]]]] = {}
         for level, start, values in tiles:
             self._levels.setdefault(level.code, []).append((start, values))
 
@@ -172,9 +194,19 @@ class TileSet:
             for field, value in fields.items()
         )
 
-    def within(self, feature: str, window: Window, now: int) -> Iterator[int]:
-        """The feature's value in each tile that the window ending at `now` covers."""
+    def within(self, feature: str, window: Window, now: int) -> Iterator[tuple[int, Any]]:
+        """The feature's total in each tile that the window ending at `now` covers, by start."""
+        for start, values in self.covered(window, now):
+            if feature in values:
+                yield start, values[feature]
+
+    def covered(self, window: Window, now: int) -> Iterator[tuple[int, Mapping[str, Total]]]:
+        """The tiles that the window ending at `now` covers: (start, totals by feature)."""
         oldest = window.oldest(now)
+        if window.from_base:
+            bases = self._levels.get(BASE.code, [])
+            yield from bases
+            oldest = max((until for until, _ in bases), default=0)
         for start, values in self._levels.get(window.level.code, ()):
-            if oldest <= start <= now and feature in values:
-                yield values[feature]
+            if oldest <= start <= now:
+                yield start, values

@@ -65,7 +65,9 @@ def window_columns(declaration: Declaration, entity: Entity) -> tuple[str, ...]:
     return tuple(f.column(w) for f in declaration.of(entity) for w in f.windows)
 
 
-def window_values(declaration: Declaration, entity: Entity, tiles: TileSet, now: int) -> list[int]:
+def window_values(
+    declaration: Declaration, entity: Entity, tiles: TileSet, now: int
+) -> list[float]:
     """The values of `window_columns`, read from an entity's tiles as of `now` (ms)."""
     return [f.value(tiles, w, now) for f in declaration.of(entity) for w in f.windows]
 

@@ -1,4 +1,4 @@
-"""From the declaration to Flink SQL: which events count, and the tiles they make."""
+"""From the declaration to Flink SQL: the tiles that the applied events make."""
 
 from __future__ import annotations
 
@@ -7,38 +7,8 @@ from collections.abc import Sequence
 from feature_store.declaration import Declaration, Entity
 from feature_store.tiles import Level
 
-#: The first copy of an event by arrival, if it is younger than H. The fields travel as one row:
-#: were they columns, each statement would prune its own and keep its own state of duplicates.
-APPLIED = """
-CREATE TEMPORARY VIEW applied AS
-SELECT actor, event_id, event.*
-FROM (
-  SELECT *, ROW_NUMBER() OVER (PARTITION BY actor, event_id ORDER BY arrival ASC) AS copy
-  FROM (
-    SELECT actor, event_id, PROCTIME() AS arrival,
-      CAST(ROW({fields}) AS ROW<{types}>) AS event
-    FROM interactions
-    WHERE reason IS NULL AND append_time - event_time <= {horizon_ms}
-  )
-) WHERE copy = 1"""
-FIELDS = {
-    "append_time": "BIGINT",
-    "item_id": "STRING",
-    "type": "STRING",
-    "event_time": "BIGINT",
-    "quantity": "BIGINT",
-    "price_minor": "BIGINT",
-    "amount_minor": "BIGINT",
-    "weight": "BIGINT",
-    "query_text": "STRING",
-}
-
-
-def applied(horizon_ms: int) -> str:
-    """The view of the events that count, each once."""
-    types = ", ".join(f"`{name}` {kind}" for name, kind in FIELDS.items())
-    return APPLIED.format(horizon_ms=horizon_ms, fields=", ".join(FIELDS), types=types)
-
+#: The one aggregate that SQL lacks: `Distinct`, from the jar that goes with the job.
+BOTTOM_K = "CREATE TEMPORARY SYSTEM FUNCTION bottom_k AS 'millrace.BottomK' LANGUAGE JAVA"
 
 def tiles(declaration: Declaration, entity: Entity, since: int) -> str:
     """A query of the entity's tiles, each row the absolute value of one tile that changed.
@@ -46,15 +16,13 @@ def tiles(declaration: Declaration, entity: Entity, since: int) -> str:
     Columns: entity id, level in ms, tile_start in ms, events applied, body (as `encode_body`).
     """
     values = ", ".join(
-        f"KEY '{feature.name}' VALUE NULLIF({feature.sql}, 0)" for feature in declaration.of(entity)
+        f"KEY '{feature.name}' VALUE {feature.sql('flink')}" for feature in declaration.of(entity)
     )
-    # An actor is never empty, and a filter on it would move below the shared deduplication.
-    named = "WHERE item_id <> ''" if entity is Entity.ITEM else ""
     return f"""
 SELECT {entity.id_column} AS entity_id, ms, tile_start,
   COUNT(*) AS applied, JSON_OBJECT({values} ABSENT ON NULL) AS body
 FROM {levels(declaration.levels(entity), since)}
-{named}
+WHERE {entity.id_column} <> ''
 GROUP BY {entity.id_column}, ms, tile_start"""
 
 

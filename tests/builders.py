@@ -49,7 +49,9 @@ view = partial(interaction, "view")
 click = partial(interaction, "click")
 cart = partial(interaction, "add_to_cart")
 purchase = partial(interaction, "purchase")
+like = partial(interaction, "like")
 dislike = partial(interaction, "dislike")
+remove = partial(interaction, "remove")
 search = partial(interaction, "search")
 
 

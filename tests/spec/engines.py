@@ -15,7 +15,7 @@ import orjson
 from feature_store.declaration import Declaration, Entity
 from feature_store.events import Interaction, InvalidEvent, decode_interaction
 from feature_store.reference import Message, fold
-from feature_store.tiles import LEVEL_OF_MS
+from feature_store.tiles import LEVEL_OF_MS, Total
 
 #: (entity, id, level code, start) -> (events applied, body)
 Tiles = dict[tuple[str, str, str, int], tuple[int, str]]
@@ -59,9 +59,11 @@ class Flink:
         t_env.get_config().set("table.exec.mini-batch.enabled", "true")
         t_env.get_config().set("table.exec.mini-batch.allow-latency", "50 ms")
         t_env.get_config().set("table.exec.mini-batch.size", "3")
+        t_env.get_config().set("pipeline.jars", _jars())
         rows = [tuple(row[name] for name in _COLUMNS) for row in _decoded(messages)]
         source = t_env.from_elements(rows, _flink_schema())
         t_env.create_temporary_view("interactions", source)
+        t_env.execute_sql(compiler.BOTTOM_K)
         t_env.execute_sql(compiler.applied(horizon_ms))
         found: Tiles = {}
         for entity in Entity:
@@ -100,7 +102,7 @@ ENGINES: Mapping[str, type[Engine]] = {"reference": Reference, "flink": Flink, "
 
 _COLUMNS = (
     "append_time", "reason", "event_id", "actor", "item_id", "type", "event_time", "quantity",
-    "price_minor", "amount_minor", "weight", "query_text",
+    "price_minor", "amount_minor", "weight", "query_text", "country", "actor_hash",
 )  # fmt: skip
 
 
@@ -115,18 +117,26 @@ def _decoded(messages: Sequence[Message]) -> list[dict[str, Any]]:
             "raw": None,
         }
         if isinstance(event, InvalidEvent):
-            nothing = dict.fromkeys([*FIELDS, "query_text"])
+            nothing = dict.fromkeys([*FIELDS, "query_text", "actor_hash"])
             rows.append({**nothing, **place, "reason": event.reason})
         else:
             said = dict(zip(FIELDS, astuple(event), strict=True))
-            rows.append({**said, **place, "reason": None, "query_text": event.query})
+            more = {"query_text": event.query, "actor_hash": event.actor_hash}
+            rows.append({**said, **place, "reason": None, **more})
     return rows
+
+
+def _jars() -> str:
+    """What of the job runs in the JVM, as Flink wants to hear of it."""
+    from infra.stack.jars import jars
+
+    return ";".join(jar.as_uri() for jar in jars("streaming"))
 
 
 def _flink_schema() -> Any:
     from pyflink.table import DataTypes
 
-    text = {"reason", "event_id", "actor", "item_id", "type", "query_text"}
+    text = {"reason", "event_id", "actor", "item_id", "type", "query_text", "country"}
     return DataTypes.ROW(
         [
             DataTypes.FIELD(name, DataTypes.STRING() if name in text else DataTypes.BIGINT())
@@ -135,6 +145,6 @@ def _flink_schema() -> Any:
     )
 
 
-def body(**values: int) -> str:
+def body(**values: Total) -> str:
     """A tile's body as it is stored."""
     return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()

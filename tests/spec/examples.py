@@ -13,7 +13,9 @@ from tests.builders import (
     cart,
     click,
     dislike,
+    like,
     purchase,
+    remove,
     search,
     view,
 )
@@ -22,19 +24,22 @@ from tests.builders import (
 HORIZON = 30 * DAY
 MIDNIGHT = NOON - 12 * HOUR
 
+#: A tile: (entity, id, level, start).
+Address = tuple[str, str, str, int]
+
 
 @dataclass(frozen=True)
 class Example:
-    """Messages in the order of the log, and some tiles they leave: (entity, id, level, start).
+    """Messages in the order of the log, and some tiles they leave.
 
-    `None` says that there is no such tile. Values are the features' values; `applied` is how many
-    events the tile has seen.
+    `None` says that there is no such tile. Values are the features' values; of a sketch they are
+    the actors, of whom the tile holds the hashes. `applied` is how many events the tile has seen.
     """
 
     says: str
     sent: list[Sent]
-    tiles: dict[tuple[str, str, str, int], dict[str, int] | None] = field(default_factory=dict)
-    applied: dict[tuple[str, str, str, int], int] = field(default_factory=dict)
+    tiles: dict[Address, dict[str, int | set[str]] | None] = field(default_factory=dict)
+    applied: dict[Address, int] = field(default_factory=dict)
 
 
 EXAMPLES = [
@@ -42,19 +47,30 @@ EXAMPLES = [
         "an event counts once at every level, for its user and for its item",
         [view("ann", "milk", at=NOON + 1)],
         {
-            ("user", "ann", "m", NOON): {"views": 1},
+            ("user", "ann", "m", NOON): {"views": 1, "engagement": 1},
             ("user", "ann", "h", NOON): {"views": 1},
-            ("user", "ann", "d", MIDNIGHT): {"views": 1},
+            ("user", "ann", "d", MIDNIGHT): {"views": 1, "engagement": 1},
             ("item", "milk", "m", NOON): {"views": 1, "engagement": 1},
-            ("item", "milk", "d", MIDNIGHT): {"views": 1, "engagement": 1},
+            ("item", "milk", "h", NOON): {"views": 1, "engagement": 1},
+            ("item", "milk", "d", MIDNIGHT): {"views": 1, "engagement": 1, "actors": {"ann"}},
         },
+    ),
+    Example(
+        "a tile holds only what a window reads from its level",
+        [purchase("ann", "milk", at=NOON, price=1.0)],
+        {
+            ("user", "ann", "m", NOON): {"engagement": 10},
+            ("user", "ann", "h", NOON): {"purchases": 1},
+            ("item", "milk", "h", NOON): {"purchases": 1, "engagement": 10},
+        },
+        applied={("user", "ann", "m", NOON): 1},
     ),
     Example(
         "tiles are half open: the next minute starts a new one",
         [view("ann", "milk", at=NOON + MINUTE - 1), view("ann", "milk", at=NOON + MINUTE)],
         {
-            ("user", "ann", "m", NOON): {"views": 1},
-            ("user", "ann", "m", NOON + MINUTE): {"views": 1},
+            ("user", "ann", "m", NOON): {"views": 1, "engagement": 1},
+            ("user", "ann", "m", NOON + MINUTE): {"views": 1, "engagement": 1},
             ("user", "ann", "h", NOON): {"views": 2},
         },
     ),
@@ -65,8 +81,19 @@ EXAMPLES = [
             purchase("ann", "tea", at=NOON + 1, price=0.1),
         ],
         {
-            ("user", "ann", "d", MIDNIGHT): {"purchases": 2, "spend_minor": 3 * 100 + 10},
-            ("item", "tea", "d", MIDNIGHT): {"purchases": 1, "spend_minor": 10, "engagement": 10},
+            ("user", "ann", "d", MIDNIGHT): {
+                "purchases": 2,
+                "units": 4,
+                "spend_minor": 3 * 100 + 10,
+                "engagement": 20,
+            },
+            ("item", "tea", "d", MIDNIGHT): {
+                "purchases": 1,
+                "units": 1,
+                "spend_minor": 10,
+                "engagement": 10,
+                "actors": {"ann"},
+            },
         },
     ),
     Example(
@@ -77,7 +104,14 @@ EXAMPLES = [
             view("bob", "milk", at=NOON + 5),
             first.again(after=2 * DAY),
         ],
-        {("item", "milk", "d", MIDNIGHT): {"clicks": 1, "views": 1, "engagement": 3}},
+        {
+            ("item", "milk", "d", MIDNIGHT): {
+                "clicks": 1,
+                "views": 1,
+                "engagement": 3,
+                "actors": {"ann", "bob"},
+            },
+        },
     ),
     Example(
         "the same event id from two actors is two events",
@@ -85,7 +119,7 @@ EXAMPLES = [
             click("ann", "milk", at=NOON, event_id="same"),
             click("bob", "milk", at=NOON, event_id="same"),
         ],
-        {("item", "milk", "d", MIDNIGHT): {"clicks": 2, "engagement": 4}},
+        {("item", "milk", "h", NOON): {"clicks": 2, "engagement": 4}},
     ),
     Example(
         "order does not matter",
@@ -95,7 +129,7 @@ EXAMPLES = [
         ],
         {
             ("user", "ann", "h", NOON): {"carts": 1, "views": 1},
-            ("user", "ann", "m", NOON): {"views": 1},
+            ("user", "ann", "m", NOON): {"views": 1, "engagement": 1},
         },
     ),
     Example(
@@ -108,7 +142,7 @@ EXAMPLES = [
             ("user", "ann", "m", NOON): None,
             ("user", "ann", "h", NOON): {"views": 1},
             ("user", "bob", "h", NOON): None,
-            ("user", "bob", "d", MIDNIGHT): {"views": 1},
+            ("user", "bob", "d", MIDNIGHT): {"views": 1, "engagement": 1},
         },
     ),
     Example(
@@ -124,17 +158,40 @@ EXAMPLES = [
         ],
         {
             ("user", "ann", "d", MIDNIGHT): None,
-            ("user", "bob", "m", NOON + 5 * MINUTE): {"views": 1},
+            ("user", "bob", "m", NOON + 5 * MINUTE): {"views": 1, "engagement": 1},
         },
     ),
     Example(
         "a search belongs to a user and to no item",
         [search("ann", at=NOON, query="oat milk"), view("ann", "milk", at=NOON)],
         {
-            ("user", "ann", "m", NOON): {"views": 1},
+            ("user", "ann", "m", NOON): {"searches": 1, "views": 1, "engagement": 1},
+            ("user", "ann", "h", NOON): {"views": 1},
             ("item", "", "m", NOON): None,
         },
-        applied={("user", "ann", "m", NOON): 2},
+        applied={("user", "ann", "h", NOON): 2},
+    ),
+    Example(
+        "what is liked, disliked and taken out again is counted apart",
+        [
+            like("ann", "milk", at=NOON),
+            dislike("ann", "tea", at=NOON),
+            remove("ann", "milk", at=NOON),
+        ],
+        {
+            ("user", "ann", "d", MIDNIGHT): {
+                "likes": 1,
+                "dislikes": 1,
+                "removes": 1,
+                "engagement": -3,
+            },
+            ("item", "milk", "d", MIDNIGHT): {
+                "likes": 1,
+                "removes": 1,
+                "engagement": 2,
+                "actors": {"ann"},
+            },
+        },
     ),
     Example(
         "dislikes take engagement away, and a sum of zero is not spelled",
@@ -142,8 +199,36 @@ EXAMPLES = [
             cart("ann", "milk", at=NOON),
             dislike("bob", "milk", at=NOON + 1),
         ],
-        {("item", "milk", "m", NOON): {"carts": 1}},
-        applied={("item", "milk", "m", NOON): 2},
+        {("item", "milk", "h", NOON): {"carts": 1}},
+        applied={("item", "milk", "h", NOON): 2},
+    ),
+    Example(
+        "an actor is one of the actors of an item, however often and with whatever",
+        [
+            view("ann", "milk", at=NOON),
+            click("ann", "milk", at=NOON + 1),
+            view("bob", "milk", at=NOON + HOUR),
+            view(None, "milk", at=NOON + 2 * HOUR, session_id="s1"),
+        ],
+        {
+            ("item", "milk", "d", MIDNIGHT): {
+                "views": 3,
+                "clicks": 1,
+                "engagement": 5,
+                "actors": {"ann", "bob", "anon:s1"},
+            },
+        },
+    ),
+    Example(
+        "of many actors a tile keeps the smallest hashes",
+        [view(f"user {n}", "milk", at=NOON + n) for n in range(100)],
+        {
+            ("item", "milk", "d", MIDNIGHT): {
+                "views": 100,
+                "engagement": 100,
+                "actors": {f"user {n}" for n in range(100)},
+            },
+        },
     ),
     Example(
         "messages that break the contract change nothing",
@@ -153,11 +238,11 @@ EXAMPLES = [
             Sent({"event_id": "e", "user_id": "ann", "type": "view", "event_time": NOON}, NOON),
             view("ann", "milk", at=NOON),
         ],
-        {("user", "ann", "d", MIDNIGHT): {"views": 1}},
+        {("user", "ann", "d", MIDNIGHT): {"views": 1, "engagement": 1}},
     ),
     Example(
         "an anonymous session is an actor of its own",
         [view(None, "milk", at=NOON, session_id="s1")],
-        {("user", "anon:s1", "d", MIDNIGHT): {"views": 1}},
+        {("user", "anon:s1", "d", MIDNIGHT): {"views": 1, "engagement": 1}},
     ),
 ]

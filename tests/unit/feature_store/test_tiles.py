@@ -6,19 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_store import declaration
 from feature_store.aggregates import Count, Sum
-from feature_store.declaration import Declaration, DeclarationError, Entity, Feature
+from feature_store.declaration import Declaration, Entity, Feature
 from feature_store.reference import fold, ring
 from feature_store.tiles import (
+    BASE,
     DAY,
     DAY_1,
     DAY_MS,
     DAYS_7,
     DAYS_28,
+    DECAYED,
     HOUR,
     HOUR_1,
     LEVELS,
+    LIFETIME,
     MINUTE,
     MINUTES_5,
     WINDOWS,
@@ -101,41 +103,31 @@ def test_a_window_is_a_count_of_the_log(ages: list[int], window: Window) -> None
     assert feature.value(TileSet.from_ring(fields), window, now) == expected
 
 
+def test_what_fades_is_halved_with_every_week() -> None:
+    feature = Feature("engagement", Entity.ITEM, ("view",), Sum("weight"), (DECAYED,))
+    today = DAY.start(NOON)
+    tiles = TileSet([(DAY, today - days * DAY_MS, {"engagement": 8}) for days in (0, 7, 14, 29)])
+    assert feature.value(tiles, DECAYED, NOON) == 8 + 4 + 2
+
+
+def test_a_lifetime_is_the_base_and_the_days_after_it() -> None:
+    feature = Feature("views", Entity.USER, ("view",), Count(), (LIFETIME,))
+    today = DAY.start(NOON)
+    days = [(DAY, today - days * DAY_MS, {"views": 1}) for days in range(5)]
+    assert feature.value(TileSet(days), LIFETIME, NOON) == 5
+    base = (BASE, today - 2 * DAY_MS, {"views": 100})
+    assert feature.value(TileSet([*days, base]), LIFETIME, NOON) == 100 + 3
+
+
+def test_a_later_base_takes_the_place_of_an_earlier_one() -> None:
+    earlier, later = (
+        Tile("user", "ann", BASE, Version.of_tile(day * DAY_MS, 0, 9), "{}") for day in (7, 8)
+    )
+    assert list(ring([later, earlier]).values()) == [later]
+
+
 def test_the_ring_keeps_the_newest_tile_of_a_slot() -> None:
     old, new = (
         Tile("user", "ann", DAY, Version(n * DAY.slots * DAY_MS, 0, 9), "{}") for n in (1, 2)
     )
     assert list(ring([new, old]).values()) == [new]
-
-
-@pytest.mark.parametrize(
-    ("feature", "complaint"),
-    [
-        (Feature("no spaces", Entity.USER, ("view",), Count(), (DAY_1,)), "letters, digits"),
-        (Feature("stares", Entity.USER, ("stare",), Count(), (DAY_1,)), "stare"),
-        (Feature("nothing", Entity.USER, (), Count(), (DAY_1,)), "events"),
-        (Feature("never", Entity.USER, ("view",), Count(), ()), "window"),
-    ],
-)
-def test_a_wrong_declaration_says_what_to_change(feature: Feature, complaint: str) -> None:
-    with pytest.raises(DeclarationError, match=complaint):
-        Declaration((feature,))
-
-
-def test_a_feature_may_be_declared_once() -> None:
-    feature = Feature("views", Entity.USER, ("view",), Count(), (DAY_1,))
-    with pytest.raises(DeclarationError, match="declared twice"):
-        Declaration((feature, feature))
-
-
-def test_a_module_that_is_no_declaration_is_named() -> None:
-    with pytest.raises(DeclarationError, match="MILLRACE_FEATURES=nowhere"):
-        declaration.load("nowhere")
-
-
-def test_the_fingerprint_follows_the_meaning() -> None:
-    def declared(aggregate: Count | Sum) -> str:
-        return Declaration((Feature("x", Entity.USER, ("view",), aggregate, (DAY_1,)),)).fingerprint
-
-    assert declared(Count()) == declared(Count())
-    assert declared(Count()) != declared(Sum("quantity"))
