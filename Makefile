@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check schemas bench bench-ingest bench-freshness bench-growth clean
+.PHONY: help setup demo up down test trials check schemas bench bench-ingest bench-freshness bench-growth clean
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -24,6 +24,9 @@ down: ## Stop the stack; its data stays
 
 test: setup ## Run all tests against a real stack
 	@$(BIN)/python -m pytest $(ARGS)
+
+trials: setup ## Kill, freeze and flood a real stack; each trial prints one JSON line
+	@$(BIN)/python -m pytest -m "trial or generative" --hypothesis-profile=trials $(ARGS)
 
 check: setup ## Lint, format, types, import contracts
 	@$(BIN)/ruff check .

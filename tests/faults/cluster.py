@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
-import pytest
 import redis
 
-from feature_store.settings import Settings
 from infra.stack.lifecycle import State, pid_file, state
 from infra.stack.process import members, recall
 from infra.stack.stack import Stack
@@ -31,16 +30,24 @@ def pid_of(stack: Stack, name: str) -> int:
 
 def kill(stack: Stack, name: str) -> float:
     """kill -9; returns the seconds until the supervisor has another process that answers."""
+    begun = time.monotonic()
+    with killed(stack, name):
+        pass
+    return time.monotonic() - begun
+
+
+@contextmanager
+def killed(stack: Stack, name: str) -> Iterator[None]:
+    """kill -9; on leaving, waits until the supervisor has another process that answers."""
     pid = pid_of(stack, name)
     os.kill(pid, signal.SIGKILL)
-    begun = time.monotonic()
     _wait_until_gone(pid)
+    yield
     service = stack.service(name)
-    while time.monotonic() - begun < PATIENCE_S:
-        if pid_of(stack, name) != pid and state(service) is State.READY:
-            return time.monotonic() - begun
+    deadline = time.monotonic() + PATIENCE_S
+    while pid_of(stack, name) == pid or state(service) is not State.READY:
+        assert time.monotonic() < deadline, f"{name} did not come back: see {service.log}"
         time.sleep(0.2)
-    pytest.fail(f"{name} did not come back within {PATIENCE_S} s: see {service.log}")
 
 
 def kill_a_worker(stack: Stack) -> int:
@@ -71,16 +78,26 @@ def frozen(stack: Stack, name: str) -> Iterator[None]:
         process.resume()
 
 
-def reset_connections(settings: Settings, seconds: float) -> int:
-    """Cuts every connection to Redis, again and again; returns how many were cut."""
-    client = redis.Redis.from_url(settings.redis)
-    cut = 0
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        cut += int(client.execute_command("CLIENT", "KILL", "TYPE", "normal"))  # type: ignore[no-untyped-call]
-        time.sleep(0.05)
+@contextmanager
+def reset(stack: Stack, name: str) -> Iterator[None]:
+    """Cuts every connection to Redis twenty times a second until left."""
+    assert name == "redis"
+    enough, cut = threading.Event(), [0]
+    cutter = threading.Thread(target=_cut_connections, args=(stack, enough, cut))
+    cutter.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        cutter.join()
+    assert cut[0], "no connection was cut"
+
+
+def _cut_connections(stack: Stack, enough: threading.Event, cut: list[int]) -> None:
+    client = redis.Redis.from_url(stack.environment()["MILLRACE_REDIS"])
+    while not enough.wait(0.05):
+        cut[0] += int(client.execute_command("CLIENT", "KILL", "TYPE", "normal"))  # type: ignore[no-untyped-call]
     client.close()
-    return cut
 
 
 def _is_python(process: psutil.Process) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 
 import orjson
 import pytest
@@ -19,10 +20,11 @@ from feature_store.stores.base import Store, StoreUnavailable
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
 from feature_store.topics import INTERACTIONS
+from feature_store.trending import EVERYWHERE
 from infra.drain import drain, end_offsets
 from infra.stack.errors import StackError
 from infra.stack.http import call_json
-from infra.stack.jobs import cancel, jobs, require_live
+from infra.stack.jobs import cancel, jobs, require_live, savepoint
 from infra.stack.stack import Stack
 from infra.stack.streaming import deploy
 from tests.faults.cluster import PATIENCE_S
@@ -48,11 +50,18 @@ class Trial:
     _capsys: pytest.CaptureFixture[str]
     _probes: int = field(default=0)
 
-    def deploy(self, *deployments: str) -> None:
+    def deploy(self, *deployments: str, start_from: Path | None = None) -> None:
         """Submits the jobs and waits until each runs."""
         for deployment in deployments:
-            deploy(self.stack, deployment)
+            deploy(self.stack, deployment, start_from)
             self.wait_for(lambda name=deployment: self._runs(name), f"{deployment} to run")
+
+    def stop(self, deployment: str) -> Path:
+        """Drains and cancels a job; returns the savepoint from which it may go on."""
+        self.drain(deployment)
+        where = savepoint(self.stack, deployment)
+        cancel(self.stack, deployment)
+        return where
 
     def drain(self, *deployments: str) -> float:
         """Waits until the jobs have written everything sent so far; returns the seconds."""
@@ -79,6 +88,16 @@ class Trial:
             return bool(store.read_user(actor).recents)
         except StoreUnavailable:
             return False
+        finally:
+            store.close()
+
+    def trends(self, item: str) -> bool:
+        """Whether the item is in the list of the last five minutes."""
+        store = RedisStore.connect(self.settings)
+        try:
+            listed = store.read_trending("5m")
+            top = listed.segments.get(EVERYWHERE, ()) if listed else ()
+            return item in {name for name, _ in top}
         finally:
             store.close()
 

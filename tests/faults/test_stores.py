@@ -1,0 +1,77 @@
+"""A store dies, freezes or drops its connections while it is written to: it ends up exact.
+
+Its job waits without a restart; the job of the other store does not notice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from infra.stack.stack import Stack
+from tests.faults.cluster import frozen, killed, reset
+from tests.faults.load import Load, Witness, shoppers
+from tests.faults.trial import SEED, Trial
+
+pytestmark = pytest.mark.trial
+
+Hurt = Callable[[Stack, str], AbstractContextManager[None]]
+#: How long a service stays frozen, and how long its connections are cut.
+SECONDS = 30
+
+
+@pytest.mark.parametrize("hurt", [killed, frozen, reset])
+def test_redis_is_exact_after_it_heals(trial: Trial, hurt: Hurt) -> None:
+    trial.deploy("hot")
+    witness = Witness(trial.settings)
+    trial.probe(witness)
+    with Load(witness, shoppers(25_000, SEED), rate=500):
+        time.sleep(5)
+        with hurt(trial.stack, "redis"):
+            time.sleep(0 if hurt is killed else SECONDS)
+        fresh_again = trial.probe(witness)
+    witness.close()
+    drained = trial.drain("hot")
+    verdict, restarts = trial.judge("hot", witness.acknowledged), trial.restarts("hot")
+    trial.report(
+        f"redis {hurt.__name__}",
+        fresh_again_s=fresh_again,
+        drained_after_load_s=drained,
+        restarts=restarts,
+        **verdict.figures(),
+    )
+    assert verdict.right, verdict.comparison.examples
+    assert restarts == 0
+
+
+@pytest.mark.parametrize("hurt", [killed, frozen])
+def test_cassandra_is_exact_after_it_heals_and_hot_does_not_notice(
+    trial: Trial, hurt: Hurt
+) -> None:
+    trial.deploy("hot", "kept")
+    witness = Witness(trial.settings)
+    before = trial.probe(witness)
+    with Load(witness, shoppers(30_000, SEED), rate=400):
+        time.sleep(SECONDS)  # the kept job writes twice a minute
+        with hurt(trial.stack, "cassandra"):
+            meanwhile = [trial.probe(witness) for _ in range(5)]
+            time.sleep(0 if hurt is killed else SECONDS)
+    witness.close()
+    drained = trial.drain("hot", "kept")
+    hot, kept = (trial.judge(name, witness.acknowledged) for name in ("hot", "kept"))
+    restarts = {name: trial.restarts(name) for name in ("hot", "kept")}
+    trial.report(
+        f"cassandra {hurt.__name__}",
+        hot_probe_before_s=before,
+        hot_probes_meanwhile_s=[round(seconds, 2) for seconds in meanwhile],
+        drained_after_load_s=drained,
+        restarts=restarts,
+        hot_right=hot.right,
+        **kept.figures(),
+    )
+    assert hot.right, hot.comparison.examples
+    assert kept.right, kept.comparison.examples
+    assert restarts == {"hot": 0, "kept": 0}
