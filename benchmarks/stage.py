@@ -24,13 +24,17 @@ from feature_store.declaration import Declaration
 from feature_store.settings import Settings
 from feature_store.topics import INTERACTIONS
 from infra.stack.errors import StackError
-from infra.stack.home import Home
+from infra.stack.home import DEFAULT_ROOT, Home
 from infra.stack.jars import jars
 from infra.stack.prerequisites import java
 from infra.stack.stack import Stack
 from infra.stack.topics import ensure_topics
 
+#: The newest last line of each benchmark.
+RESULTS: Final = DEFAULT_ROOT / "bench"
 PRELOAD: Final = Path(__file__).with_name("Preload.java")
+#: Where a benchmark begins, and where serving and the nightly of its stack are.
+NAMESPACE: Final = "bench"
 #: Distributions that decide how fast a side is.
 VERSIONS: Final = ("apache-flink", "kafka-python", "redis", "orjson")
 
@@ -86,11 +90,12 @@ def staged(services: Collection[str], home: str | None = None) -> Iterator[Stage
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as temporary:
         stack = Stack(Home(Path(home or temporary).resolve()))
         os.environ["MILLRACE_HOME"] = str(stack.home.root)
-        say(f"starting {', '.join(services)}")
+        os.environ["MILLRACE_NAMESPACE"] = NAMESPACE
+        say(f"starting {', '.join(services) or 'the whole stack'}")
         stack.up(services)
         try:
             stage = Stage(stack)
-            stage.enter("bench")
+            stage.enter(NAMESPACE)
             yield stage
         except StackError as failure:
             sys.exit(str(failure))
@@ -116,7 +121,7 @@ def machine() -> dict[str, Any]:
 def report(name: str, figures: Mapping[str, Any]) -> None:
     """Prints the last line, and keeps it in `.millrace/bench` for `benchmarks/capacity.py`."""
     line = json.dumps({"bench": name, **figures})
-    kept = Home.from_environment().root / "bench" / f"{name}.json"
+    kept = RESULTS / f"{name}.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(line + "\n")
     print(line, flush=True)
