@@ -1,7 +1,8 @@
 """Bytes of a topic become typed columns, by the contracts of `feature_store.events`.
 
 Runs in Spark's Python workers, one Arrow batch at a time. What a contract refuses is kept too:
-with its reason and its raw bytes, so that a corrected contract can read it again.
+with its reason and its raw bytes, so that a corrected contract can read it again; so are the bytes
+of descriptions and profiles, because a store keeps more of them than training reads.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _row(decode: Decode, message: Row) -> Row:
     key, value = message.pop("key"), message.pop("value")
     decoded = decode(key, value, message["append_time"])
     kept = value if "reason" in decoded else None
-    return {**message, **decoded, "raw": kept}
+    return {**message, "raw": kept, **decoded}
 
 
 def _interaction(key: bytes | None, value: bytes | None, append_time: int) -> Row:
@@ -93,7 +94,7 @@ def _item(key: bytes | None, value: bytes | None, append_time: int) -> Row:
     said = item.model_dump(include={"item_id", "title", "category", "brand", "tags"})
     price = None if item.price is None else minor_units(item.price)
     state = {"available": item.available, "created_at": item.created_at}
-    return {**said, **state, "price_minor": price, "deleted": False}
+    return {**said, **state, "price_minor": price, "deleted": False, "raw": value}
 
 
 def _profile(key: bytes | None, value: bytes | None, append_time: int) -> Row:
@@ -103,7 +104,7 @@ def _profile(key: bytes | None, value: bytes | None, append_time: int) -> Row:
     if isinstance(profile, InvalidEvent):
         return {"reason": profile.reason}
     said = profile.model_dump(include={"user_id", "segment", "country", "consent"})
-    return {**said, "deleted": False}
+    return {**said, "deleted": False, "raw": value}
 
 
 def _impression(key: bytes | None, value: bytes | None, append_time: int) -> Row:

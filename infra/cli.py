@@ -64,6 +64,13 @@ app.command(rich_help_panel=WORK, context_settings={"ignore_unknown_options": Tr
 app.command(rich_help_panel=WORK)(work.serve)
 forward(
     app,
+    "rebuild",
+    "infra.commands.rebuild:run",
+    "Refill Redis from Cassandra, or from the master dataset.",
+    WORK,
+)
+forward(
+    app,
     "compare",
     "infra.compare:run",
     "Compare every streamed tile with the batch recount, at one cut.",

@@ -149,5 +149,11 @@ class Store(Protocol):
     def scan_tiles(self) -> Iterator[Tile]:
         """Every tile kept."""
 
+    def scan_records(self) -> Iterator[Record]:
+        """Every item and profile kept, the deleted ones too."""
+
+    def scan_recents(self) -> Iterator[tuple[str, Recent]]:
+        """Every (actor, interaction) kept; perhaps more of an actor than `RECENTS_KEPT`."""
+
     def close(self) -> None:
         """Releases connections."""

@@ -216,6 +216,17 @@ class CassandraStore:
                 version, body = Version.decode(r.value), r.value[VERSION_WIDTH:]
                 yield Tile(r.entity, r.id, LEVEL_OF_CODE[r.level], version, body)
 
+    def scan_records(self) -> Iterator[Record]:
+        with _errors():
+            for r in self._session.execute("SELECT kind, key, value FROM records"):
+                version, body = Version.decode(r.value), r.value[VERSION_WIDTH:]
+                yield Record(Entity(r.kind), r.key, version, body)
+
+    def scan_recents(self) -> Iterator[tuple[str, Recent]]:
+        with _errors():
+            for r in self._session.execute("SELECT actor, value FROM recents"):
+                yield r.actor, Recent.decode(r.value)
+
     def close(self) -> None:
         self._session.cluster.shutdown()
 

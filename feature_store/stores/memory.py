@@ -107,6 +107,13 @@ class MemoryStore:
         for ring in self._tiles.values():
             yield from ring.values()
 
+    def scan_records(self) -> Iterator[Record]:
+        yield from self._records.values()
+
+    def scan_recents(self) -> Iterator[tuple[str, Recent]]:
+        for actor, kept in self._recents.items():
+            yield from ((actor, recent) for recent in kept)
+
     def close(self) -> None:
         """Nothing to release."""
 

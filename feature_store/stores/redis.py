@@ -17,7 +17,7 @@ import contextlib
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -220,22 +220,38 @@ class RedisStore:
 
     def scan_tiles(self) -> Iterator[Tile]:
         for entity in Entity:
-            prefix = self._key(entity, "")
-            for keys in _chunks(self._keys(prefix), SCAN_BATCH):
-                with self._pipeline() as pipe:
-                    for key in keys:
-                        pipe.hgetall(key)
-                    rings = pipe.execute()
-                for key, ring in zip(keys, rings, strict=True):
-                    ring.pop(RECORD, None)
-                    for slot, value in ring.items():
-                        yield Tile.decode(entity, key[len(prefix) :], slot, value)
+            for key, ring in self._scan(entity, lambda pipe, key: pipe.hgetall(key)):
+                ring.pop(RECORD, None)
+                for slot, value in ring.items():
+                    yield Tile.decode(entity, key, slot, value)
+
+    def scan_records(self) -> Iterator[Record]:
+        for entity in Entity:
+            for key, value in self._scan(entity, lambda pipe, key: pipe.hget(key, RECORD)):
+                if value:
+                    yield Record(entity, key, Version.decode(value), value[VERSION_WIDTH:])
+
+    def scan_recents(self) -> Iterator[tuple[str, Recent]]:
+        for actor, kept in self._scan("recent", lambda pipe, key: pipe.zrange(key, 0, -1)):
+            yield from ((actor, Recent.decode(member)) for member in kept)
 
     def close(self) -> None:
         self._client.close()
 
     def _key(self, kind: str, name: str) -> str:
         return f"{self._prefix}{kind}:{name}"
+
+    def _scan(
+        self, kind: str, read: Callable[[_Pipeline, str], object]
+    ) -> Iterator[tuple[str, Any]]:
+        """What is read of each key of a kind, by its name without the prefix."""
+        prefix = self._key(kind, "")
+        for keys in _chunks(self._keys(prefix), SCAN_BATCH):
+            with self._pipeline() as pipe:
+                for key in keys:
+                    read(pipe, key)
+                found = pipe.execute()
+            yield from zip((key[len(prefix) :] for key in keys), found, strict=True)
 
     def _keys(self, prefix: str) -> Iterator[str]:
         """Each key once: Redis may name one twice while it rehashes."""

@@ -164,6 +164,17 @@ def test_an_erasure_replayed_does_not_take_what_came_after_it(store: Store) -> N
     assert len(store.read_user("ann").recents) == 1
 
 
+def test_everything_kept_can_be_read_back_to_fill_another_store(store: Store) -> None:
+    title = Record(Entity.ITEM, "milk", Version(NOON, 0, 1), '{"title":"Milk"}')
+    gone = Record(Entity.USER, "ann", Version(NOON, 0, 2), "")
+    store.write_records([title, gone])
+    written = [("bob", recent("a", NOON)), ("bob", recent("b", NOON)), ("eve", recent("c", NOON))]
+    store.write_recents(written)
+    store.write_tiles([day_tile("bob", applied=1, purchases=1)])
+    assert sorted(store.scan_records(), key=lambda record: record.key) == [gone, title]
+    assert sorted(store.scan_recents()) == written
+
+
 def test_trending_tiles_are_absolute_and_found_by_their_start(store: Store) -> None:
     def weighs(weight: int, applied: int, minute: int) -> TrendingTile:
         version = Version(NOON + minute * A_MINUTE, 0, applied)

@@ -39,7 +39,7 @@ from feature_store.tiles import DAY_1, DAYS_7, HOUR_1
 
 FEATURES = (
     Feature("views", Entity.USER, ("view",), Count(), (HOUR_1, DAYS_7)),
-    Feature("views", Entity.ITEM, ("view",), Count(), (DAYS_7,)),
+    Feature("views", Entity.ITEM, ("view",), Count(), (HOUR_1, DAYS_7)),
 )
 """
 ADDED = 'Feature("spend_minor", Entity.USER, ("purchase",), Sum("amount_minor"), (DAY_1, DAYS_7))'

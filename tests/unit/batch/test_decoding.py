@@ -63,6 +63,12 @@ def test_items_and_profiles_are_typed() -> None:
     assert (profile["user_id"], profile["consent"], profile["deleted"]) == ("ann", False, False)
 
 
+def test_a_description_keeps_its_bytes_so_that_a_store_can_be_refilled_with_all_of_it() -> None:
+    said = orjson.dumps({"item_id": "milk", "title": "Milk", "description": "whole"})
+    assert decoded("item-metadata", said)["raw"] == said
+    assert decoded("item-metadata", None, b"milk")["raw"] is None
+
+
 def test_an_impression_is_kept_as_it_is() -> None:
     row = decoded("recommendation-impressions", b'{"items":[1]}', b"ann")
     assert (row["actor"], row["body"]) == ("ann", '{"items":[1]}')

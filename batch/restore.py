@@ -1,0 +1,67 @@
+"""The landed log as records and recents: what a store is refilled with when all stores are lost.
+
+Read with Arrow, file by file; only what will be kept is held in memory.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+
+from batch.lake import Lake
+from feature_store.declaration import Entity
+from feature_store.events import canonical, decode_item, decode_profile
+from feature_store.settings import Settings
+from feature_store.stores.base import RECENTS_KEPT, Recent, Record
+from feature_store.tiles import Version
+from feature_store.topics import INTERACTIONS, ITEMS, PROFILES
+
+POSITION: Final = ["append_time", "offset", "reason"]
+RECENT: Final = ["event_id", "type", "item_id", "quantity", "price_minor", "query"]
+DECODERS: Final[dict[Entity, Any]] = {Entity.ITEM: decode_item, Entity.USER: decode_profile}
+
+
+def records(settings: Settings, lake: Lake) -> Iterator[Record]:
+    """Every message about an item or a user, as the stream would write it, in any order.
+
+    Descriptions landed before their bytes were kept are left out.
+    """
+    for entity, topic in ((Entity.ITEM, ITEMS), (Entity.USER, PROFILES)):
+        columns = [*POSITION, topic.key, "deleted", "raw"]
+        for row in _rows(lake, settings.topic(topic.name), columns):
+            if row["raw"] is None and not row["deleted"]:
+                continue
+            version = Version(row["append_time"], 0, row["offset"])
+            body = "" if row["deleted"] else canonical(DECODERS[entity](row["raw"]))
+            yield Record(entity, row[topic.key], version, body)
+
+
+def recents(settings: Settings, lake: Lake) -> Iterator[tuple[str, Recent]]:
+    """The newest interactions of each actor, of copies the first in the log."""
+    kept: dict[str, dict[str, Recent]] = defaultdict(dict)
+    columns = [*POSITION, "actor", "event_time", *RECENT]
+    for row in _rows(lake, settings.topic(INTERACTIONS.name), columns):
+        if row["append_time"] - row["event_time"] <= settings.horizon_ms:
+            mine = kept[row["actor"]]
+            recent = Recent(row["event_time"], *(row[name] for name in RECENT))
+            mine.setdefault(recent.event_id, recent)
+            if len(mine) >= 2 * RECENTS_KEPT:
+                kept[row["actor"]] = {one.event_id: one for one in _newest(mine)}
+    for actor, mine in kept.items():
+        yield from ((actor, recent) for recent in _newest(mine))
+
+
+def _newest(mine: dict[str, Recent]) -> list[Recent]:
+    return sorted(mine.values(), reverse=True)[:RECENTS_KEPT]
+
+
+def _rows(lake: Lake, topic: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The accepted messages of a topic, the columns named."""
+    for directory in lake.landed(topic).directories:
+        for file in sorted(Path(directory).glob("*.parquet")):
+            for batch in pq.ParquetFile(file).iter_batches(columns=list(columns)):
+                yield from (row for row in batch.to_pylist() if row["reason"] is None)

@@ -1,0 +1,71 @@
+"""The verb that refills Redis; `infra.rebuild` does the work."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from feature_store.stores.base import StoreUnavailable
+from feature_store.stores.cassandra import CassandraStore
+from feature_store.stores.redis import RedisStore
+from infra.rebuild import Parts, from_lake, from_store, is_empty, rebuild
+from infra.stack.errors import StackError
+from infra.stack.spark import NIGHTLY, spark_submit
+from infra.stack.stack import Stack
+
+
+class Source(StrEnum):
+    """What Redis is refilled from."""
+
+    KEPT = "kept"
+    LAKE = "lake"
+
+
+def run(
+    source: Annotated[
+        Source | None,
+        typer.Option("--from", help="Cassandra, or the master dataset; else what is not empty."),
+    ] = None,
+) -> None:
+    """Refill Redis while the stream and the API go on.
+
+    From Cassandra (`kept`) comes everything. From the `lake` the log is landed and recounted
+    first (minutes), then come tiles, descriptions, profiles and recents; trending comes back with
+    the stream. Nothing newer is overwritten, and doing it twice changes nothing.
+    """
+    stack = Stack.from_environment()
+    console, settings = Console(), stack.settings()
+    try:
+        hot, kept = RedisStore.connect(settings, timeout_s=30), CassandraStore.connect(settings)
+        chosen = source or (Source.LAKE if is_empty(kept) else Source.KEPT)
+        console.print(f"refilling Redis from {chosen}")
+        if chosen is Source.LAKE:
+            spark_submit(stack, NIGHTLY, ["--recount-only"])
+            parts = from_lake(settings)
+        else:
+            parts = from_store(kept, time.time_ns() // 1_000_000)
+        _rebuild(console, hot, parts)
+    except StoreUnavailable as gone:
+        raise StackError(
+            f"{gone}. Start it with `millrace up`, then type `millrace rebuild` again: "
+            "what is written already stays."
+        ) from gone
+    console.print("Redis is refilled.")
+
+
+def _rebuild(console: Console, into: RedisStore, parts: Parts) -> None:
+    columns = (TextColumn("{task.description:15}{task.completed:>12,}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        lines = {}
+
+        def tell(part: str, written: int) -> None:
+            if part not in lines:
+                lines[part] = progress.add_task(part, total=None)
+            progress.update(lines[part], completed=written)
+
+        rebuild(into, parts, tell)
