@@ -8,7 +8,7 @@ ARGS ?=
 .PHONY: help setup demo up down test trials check schemas bench bench-ingest bench-freshness bench-growth clean
 
 help: ## Show this
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 setup: ## Make this checkout ready: uv, Java 17, Maven, redis-server, Python environment, jars
 	@infra/setup.sh

@@ -110,7 +110,8 @@ def _processor_s(stage: Stage) -> float:
 
 
 def _redis_bytes(stage: Stage) -> int:
-    return int(stage.redis.info("memory")["used_memory"])
+    told: Any = stage.redis.info("memory")
+    return int(told["used_memory"])
 
 
 def _arguments() -> argparse.Namespace:

@@ -134,13 +134,14 @@ class FoldUsers(Writer):
 
     def process_element(self, value: tuple[Event, int], ctx: Any) -> Iterator[Any]:
         event, age = value
-        seen, tiles, shares = self.known.value() or (set(), {}, {})
+        known: tuple[set[str], Rings, dict[str, int]] = self.known.value() or (set(), {}, {})
+        seen, tiles, shares = known
         if event.event_id in seen:
             return
         seen.add(event.event_id)
         self.fold(tiles, Entity.USER, event.actor, event, age)
         changes = [*self._trending(shares, event, age)] if event.item else []
-        self.known.update((seen, tiles, shares))
+        self.known.update(known)
         self._recents.setdefault(event.actor, {})[event.recent()] = event.time
         self.flush_soon(ctx)
         if event.item:
@@ -180,7 +181,8 @@ class FoldItems(Writer):
 
     def process_element(self, value: tuple[Event, int, list[Any]], ctx: Any) -> Iterator[Any]:
         event, age, changes = value
-        tiles, trends = self.known.value() or ({}, {})
+        known: tuple[Rings, dict[tuple[str, int], tuple[int, int]]]
+        tiles, trends = known = self.known.value() or ({}, {})
         self.fold(tiles, Entity.ITEM, event.item, event, age)
         for code, start, change in changes:
             applied, weight = trends.get((code, start), (0, 0))
@@ -188,7 +190,7 @@ class FoldItems(Writer):
             version = Version.of_tile(start, self.settings.epoch, applied)
             key = f"{self.prefix}trend:{code}:{start}"
             self.gather(key, event.item, f"{version.encode()}{weight}")
-        self.known.update((tiles, trends))
+        self.known.update(known)
         self._changed.add(event.item)
         self.flush_soon(ctx)
         return iter(())
