@@ -41,6 +41,8 @@ from feature_store.trending import CAP, TRENDING
 
 #: Ring slot -> the tile's start and the tile.
 Rings = dict[str, tuple[int, list[Any]]]
+#: (level, tile start) -> events applied and their capped weight.
+Trends = dict[tuple[str, int], tuple[int, int]]
 FLUSH_MS = 100
 #: Bundles as large as memory likes and as short as the hot job's; caches for a bundle's keys.
 TUNING = {
@@ -181,8 +183,8 @@ class FoldItems(Writer):
 
     def process_element(self, value: tuple[Event, int, list[Any]], ctx: Any) -> Iterator[Any]:
         event, age, changes = value
-        known: tuple[Rings, dict[tuple[str, int], tuple[int, int]]]
-        tiles, trends = known = self.known.value() or ({}, {})
+        known: tuple[Rings, Trends] = self.known.value() or ({}, {})
+        tiles, trends = known
         self.fold(tiles, Entity.ITEM, event.item, event, age)
         for code, start, change in changes:
             applied, weight = trends.get((code, start), (0, 0))
