@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from feature_store.declaration import Declaration, Entity, Feature
+from feature_store.tiles import BASE, DAY
 
+#: A horizon for whoever reads late events too.
+EVER: Final = 2**62
 #: `Interaction.actor_hash`, which the landed log does not hold.
 ACTOR_HASH: Final = "CAST(CONV(SUBSTR(MD5(actor), 1, 16), 16, 10) AS DECIMAL(20, 0)) DIV 2"
 
@@ -50,6 +53,17 @@ def entity_tiles(declaration: Declaration, entity: Entity, events: str) -> str:
             WHERE {entity.id_column} <> '' AND append_time - event_time <= span
         )
         GROUP BY entity_id, level, start"""
+
+
+def bases(declaration: Declaration, entity: Entity, events: str, until: int) -> str:
+    """The entity's bases, in the columns of `entity_tiles`: the lifelong totals before a day."""
+    return f"""
+        SELECT '{entity}' AS entity, {entity.id_column} AS entity_id, '{BASE.code}' AS level,
+            {until}L AS start, COUNT(*) AS applied,
+            {_body(declaration.lifelong(entity))} AS body
+        FROM (SELECT *, {DAY.ms}L AS ms FROM {events})
+        WHERE event_time < {until} AND {entity.id_column} <> ''
+        GROUP BY {entity.id_column}"""
 
 
 def _body(features: Sequence[Feature]) -> str:

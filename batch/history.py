@@ -21,8 +21,6 @@ from models.bundle import Catalogue
 from models.content import Text
 from models.interactions import Floats, Interactions, Ints, Longs
 
-#: Training reads late events too: the horizon is the stream's rule, not the log's.
-_EVER = 2**62
 _COLUMNS = (
     "event_id", "actor", "item_id", "type", "event_time", "quantity", "price_minor",
     "amount_minor", "weight", "query",
@@ -107,14 +105,17 @@ class History:
 
 
 def read(spark: SparkSession, settings: Settings, lake: Lake) -> History:
-    """Reads the lake; who asked to be erased is not in it. Raises `NothingToLearn`."""
+    """Reads the lake, late events too; who asked to be erased is not in it.
+
+    Raises `NothingToLearn`.
+    """
     topic = settings.topic(INTERACTIONS.name)
     lake.read(spark, topic, INTERACTIONS.name).createOrReplaceTempView("log")
     profiles = settings.topic(PROFILES.name)
     lake.read(spark, profiles, PROFILES.name).createOrReplaceTempView("profiles")
     kept = spark.sql(f"""
         SELECT {", ".join(f"`{column}`" for column in _COLUMNS)}
-        FROM ({compiler.applied("log", _EVER)}) AS e
+        FROM ({compiler.applied("log", compiler.EVER)}) AS e
         LEFT ANTI JOIN (SELECT user_id, append_time FROM profiles WHERE deleted) AS erased
         ON e.actor = erased.user_id AND e.append_time <= erased.append_time""")
     columns = kept.toArrow().to_pydict()

@@ -13,6 +13,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 from threadpoolctl import threadpool_limits
 
+from batch.bases import write_bases
 from batch.broker import BrokerUnavailable
 from batch.files import write_json
 from batch.fit import fit_content
@@ -24,12 +25,13 @@ from batch.learn import Teacher, learn
 from batch.progress import Progress
 from batch.publish import Published, publish, write_bundle
 from batch.recipe import Recipe
-from batch.recount import recount
+from batch.recount import recount, recounted_tiles
 from batch.session import session
 from batch.summary import print_summary
 from batch.validate import DataRefused, validate
 from feature_store.declaration import Declaration, DeclarationError, load
 from feature_store.settings import Settings
+from feature_store.tiles import BASE
 from models.registry import Registry, RegistryUnavailable
 
 STAGES = 9
@@ -78,6 +80,7 @@ def land_and_recount(
     with progress.stage("recount") as said:
         counted = recount(spark, settings, declaration, lake)
         said.append(f"{counted.tiles} tiles")
+        said.extend(write_bases(settings, list(recounted_tiles(lake, BASE))))
     landed = {landing.topic: lake.landed(landing.topic) for landing in landings}
     return {
         "landed": {topic: {"rows": x.rows, "invalid": x.invalid} for topic, x in landed.items()},

@@ -16,14 +16,15 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from batch import compiler
+from batch.bases import bases
 from batch.files import read_json, write_json
 from batch.lake import Lake
 from feature_store.declaration import Declaration
 from feature_store.reference import ring
 from feature_store.settings import Settings
 from feature_store.stores.base import Store
-from feature_store.tiles import LEVEL_OF_CODE, Tile, Version
-from feature_store.topics import INTERACTIONS
+from feature_store.tiles import LEVEL_OF_CODE, Level, Tile, Version
+from feature_store.topics import INTERACTIONS, PROFILES
 
 #: Examples of each kind that a comparison keeps.
 EXAMPLES = 5
@@ -71,6 +72,8 @@ def recount(
     topic = settings.topic(INTERACTIONS.name)
     offsets = lake.landed(topic).offsets
     lake.read(spark, topic, INTERACTIONS.name).createOrReplaceTempView("landed")
+    profiles = lake.read(spark, settings.topic(PROFILES.name), PROFILES.name)
+    profiles.where("deleted").createOrReplaceTempView("erased")
     events = spark.sql(compiler.applied("landed", settings.horizon_ms))
     events.persist().createOrReplaceTempView("applied")
     root = lake.root / "tiles"
@@ -78,6 +81,8 @@ def recount(
     directory = "b" if before and before.directory == "a" else "a"
     try:
         counted = spark.sql(compiler.tiles(declaration, "applied"))
+        if before_all := bases(spark, declaration, settings, "landed", "erased"):
+            counted = counted.unionAll(before_all)
         counted.write.mode("overwrite").parquet(str(root / directory))
     finally:
         events.unpersist()
@@ -90,11 +95,12 @@ def recount(
     return done
 
 
-def recounted_tiles(lake: Lake) -> Iterator[Tile]:
-    """The tiles of the latest recount."""
+def recounted_tiles(lake: Lake, level: Level | None = None) -> Iterator[Tile]:
+    """The tiles of the latest recount, or those of one level."""
     latest = Recount.latest(lake)
+    wanted = [("level", "=", level.code)] if level else None
     for file in _files(lake.root / "tiles" / latest.directory) if latest else ():
-        for row in pq.read_table(file).to_pylist():
+        for row in pq.read_table(file, filters=wanted).to_pylist():
             yield _tile(row)
 
 

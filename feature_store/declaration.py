@@ -68,10 +68,10 @@ class Feature:
 
     def value(self, tiles: TileSet, window: Window, now: int) -> float:
         """The feature in the window that ends at `now`: the merge of the tiles it covers."""
-        found = tiles.within(self.name, window, now)
         if window.half_life_ms:
-            return sum(total * window.left(start, now) for start, total in found)
-        totals = (total for _, total in found)
+            dated = tiles.dated(self.name, window, now)
+            return float(sum(total * window.left(start, now) for start, total in dated))
+        totals = tiles.within(self.name, window, now)
         value: float = self.aggregate.value(
             reduce(self.aggregate.merge, totals, self.aggregate.zero)
         )

@@ -43,6 +43,10 @@ class Level:
         """The start of the tile that holds `moment`."""
         return moment - moment % self.ms
 
+    def address(self, start: int) -> int:
+        """Where a store that keeps every tile keeps this one; a level of one slot has one place."""
+        return start if self.slots > 1 else 0
+
     def slot(self, start: int) -> str:
         """The ring field of a tile, e.g. `h07`."""
         return f"{self.code}{start // self.ms % self.slots:02d}"
@@ -194,8 +198,12 @@ class TileSet:
             for field, value in fields.items()
         )
 
-    def within(self, feature: str, window: Window, now: int) -> Iterator[tuple[int, Any]]:
-        """The feature's total in each tile that the window ending at `now` covers, by start."""
+    def within(self, feature: str, window: Window, now: int) -> Iterator[Any]:
+        """The feature's total in each tile that the window ending at `now` covers."""
+        return (total for _, total in self.dated(feature, window, now))
+
+    def dated(self, feature: str, window: Window, now: int) -> Iterator[tuple[int, Any]]:
+        """The same with the start of each tile."""
         for start, values in self.covered(window, now):
             if feature in values:
                 yield start, values[feature]

@@ -113,7 +113,8 @@ class CassandraStore:
         try:
             with _errors():
                 session = cluster.connect()
-                _create_schema(session, settings)
+                for statement in schema(settings):
+                    session.execute(statement)
                 return cls(session)
         except BaseException:
             cluster.shutdown()
@@ -125,7 +126,7 @@ class CassandraStore:
         for t in tiles:
             rows[t.entity, t.entity_id].append(
                 insert.bind(
-                    (str(t.entity), t.entity_id, t.level.code, t.start, t.encode(),
+                    (str(t.entity), t.entity_id, t.level.code, t.level.address(t.start), t.encode(),
                      _sequence_timestamp(t.version), _lives_s(t.level))
                 )
             )  # fmt: skip
@@ -263,14 +264,17 @@ class CassandraStore:
             return [list(future.result()) for future in futures]
 
 
-def _create_schema(session: Session, settings: Settings) -> None:
-    session.execute(
-        f"CREATE KEYSPACE IF NOT EXISTS {settings.namespace} WITH replication = "
-        f"{{'class': 'SimpleStrategy', 'replication_factor': {settings.cassandra_replication}}}"
+def schema(settings: Settings) -> list[str]:
+    """The statements that make the namespace's keyspace and tables where they are missing."""
+    keyspace = settings.namespace
+    replication = (
+        f"'class': 'SimpleStrategy', 'replication_factor': {settings.cassandra_replication}"
     )
-    session.set_keyspace(settings.namespace)
-    for table in TABLES:
-        session.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+    return [
+        f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {{{replication}}}",
+        f"USE {keyspace}",
+        *(f"CREATE TABLE IF NOT EXISTS {table}" for table in TABLES),
+    ]
 
 
 def _batches(bound: list[BoundStatement]) -> Iterator[BoundStatement | BatchStatement]:
@@ -300,7 +304,7 @@ def _lives_s(level: Level) -> int:
 
 def _tile_set(rows: Iterable[Any]) -> TileSet:
     return TileSet(
-        (LEVEL_OF_CODE[row.level], row.start, orjson.loads(row.value[VERSION_WIDTH:]))
+        (LEVEL_OF_CODE[row.level], int(row.value[:15]), orjson.loads(row.value[VERSION_WIDTH:]))
         for row in rows
     )
 

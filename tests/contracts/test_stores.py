@@ -20,7 +20,7 @@ from feature_store.stores.base import (
 )
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
-from feature_store.tiles import DAY, DAYS_7, HOUR, MINUTE, Tile, Version
+from feature_store.tiles import BASE, DAY, DAYS_7, HOUR, LIFETIME, MINUTE, Tile, Version
 from tests.builders import MINUTE as A_MINUTE
 from tests.builders import NOON
 
@@ -107,6 +107,22 @@ def test_tiles_of_one_user_do_not_touch_each_other(store: Store) -> None:
         ]
     )
     assert purchases_of(store, "ann") == 6
+
+
+def test_a_base_is_read_with_the_tiles_after_it_and_the_newest_base_wins(store: Store) -> None:
+    def base(days_ago: int, applied: int, purchases: int) -> Tile:
+        version = Version.of_tile(MIDNIGHT - days_ago * DAY.ms, 0, applied)
+        return Tile(Entity.USER, "ann", BASE, version, f'{{"purchases":{purchases}}}')
+
+    def lifetime() -> int:
+        return sum(store.read_user("ann").tiles.within("purchases", LIFETIME, NOON))
+
+    days = [day_tile("ann", 1, 1, start=MIDNIGHT - n * DAY.ms) for n in range(4)]
+    store.write_tiles([*days, base(2, applied=100, purchases=50)])
+    assert lifetime() == 50 + 3
+    store.write_tiles([base(1, applied=101, purchases=51), base(3, applied=99, purchases=49)])
+    assert lifetime() == 51 + 2
+    assert sum(tile.level is BASE for tile in store.scan_tiles()) == 1
 
 
 def test_recents_come_newest_first_with_ties_by_event_id(store: Store) -> None:

@@ -60,7 +60,7 @@ class Flink:
         t_env.get_config().set("table.exec.mini-batch.allow-latency", "50 ms")
         t_env.get_config().set("table.exec.mini-batch.size", "3")
         t_env.get_config().set("pipeline.jars", _jars())
-        rows = [tuple(row[name] for name in _COLUMNS) for row in _decoded(messages)]
+        rows = [tuple(row[name] for name in _COLUMNS) for row in decoded(messages)]
         source = t_env.from_elements(rows, _flink_schema())
         t_env.create_temporary_view("interactions", source)
         t_env.execute_sql(compiler.BOTTOM_K)
@@ -89,7 +89,7 @@ class Spark:
 
         spark = session("spec")
         schema = SCHEMAS["user-interactions"]
-        table = pa.Table.from_pylist(list(_decoded(messages)), schema=schema)
+        table = pa.Table.from_pylist(list(decoded(messages)), schema=schema)
         spark.createDataFrame(table).createOrReplaceTempView("landed")
         spark.sql(compiler.applied("landed", horizon_ms)).createOrReplaceTempView("applied")
         return {
@@ -106,7 +106,8 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _decoded(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def decoded(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The messages as every engine's source gives them: fields, or a reason."""
     rows = []
     for message in messages:
         event = decode_interaction(message.value, message.append_time)
