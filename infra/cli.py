@@ -71,6 +71,13 @@ forward(
 )
 forward(
     app,
+    "backfill",
+    "infra.backfill:run",
+    "Give a new feature its history, through the recount.",
+    WORK,
+)
+forward(
+    app,
     "compare",
     "infra.compare:run",
     "Compare every streamed tile with the batch recount, at one cut.",

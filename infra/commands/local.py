@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.commands.progress import board
+from infra.stack.ports import LOOPBACK
 from infra.stack.stack import Stack
 
 Names = Annotated[
@@ -78,7 +79,8 @@ def show_status(console: Console, stack: Stack) -> bool:
         State.BUSY: "yellow",
         State.DEAD: "red",
     }
-    table = Table("service", "state", "port", "RSS MiB", "link", box=None, pad_edge=False)
+    columns = ("service", "state", "port", "RSS MiB", "link", "metrics")
+    table = Table(*columns, box=None, pad_edge=False)
     for column in (2, 3):
         table.columns[column].justify = "right"
     reports = stack.status()
@@ -86,7 +88,10 @@ def show_status(console: Console, stack: Stack) -> bool:
         colour = colours[report.state]
         port = str(report.port or "")
         state = f"[{colour}]{report.state}[/]"
-        table.add_row(report.name, state, port, str(report.resident_mib), report.link)
+        # The port says enough: every address of the stack is on this machine.
+        metrics = report.metrics.removeprefix(f"http://{LOOPBACK}")
+        shown = (str(report.resident_mib), report.link, metrics)
+        table.add_row(report.name, state, port, *shown)
     table.add_row("", "", "", str(sum(report.resident_mib for report in reports)), "all together")
     console.print(table)
     return all(report.state in (State.READY, State.STOPPED) for report in reports)

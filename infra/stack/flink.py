@@ -56,8 +56,20 @@ class _Flink(Service):
             str(conf),
             "-D",
             f"io.tmp.dirs={self.data}",
+            "-D",
+            f"metrics.reporter.prometheus.port={self.ports[self.metrics_port]}",
         ]
         return [java(), *options, "-cp", classpath(self.home), *main]
+
+    @property
+    def metrics(self) -> str:
+        """Flink's own reporter; the catalogue is in `docs/metrics.md`."""
+        return f"http://{LOOPBACK}:{self.ports[self.metrics_port]}/metrics"
+
+    @property
+    def metrics_port(self) -> str:
+        """What the port of the metrics is called."""
+        return f"{self.name.replace('-', '_')}_metrics"
 
     @property
     def prepared(self) -> Path:
@@ -81,7 +93,7 @@ class JobManager(_Flink):
     """Accepts jobs and shows the Web UI."""
 
     name: ClassVar[str] = "flink-jobmanager"
-    ports_used: ClassVar[tuple[str, ...]] = ("flink", "flink_rpc")
+    ports_used: ClassVar[tuple[str, ...]] = ("flink", "flink_rpc", "flink_jobmanager_metrics")
     main_class = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     heap = ("-Xms256m", "-Xmx448m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
@@ -99,6 +111,7 @@ class TaskManager(_Flink):
     """Runs the jobs, and starts their Python workers."""
 
     name: ClassVar[str] = "flink-taskmanager"
+    ports_used: ClassVar[tuple[str, ...]] = ("flink_taskmanager_metrics",)
     main_class = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
     heap = (
         f"-Xms{HEAP_FRAMEWORK + HEAP_TASK}m",
@@ -106,6 +119,11 @@ class TaskManager(_Flink):
         f"-XX:MaxDirectMemorySize={OFF_HEAP + NETWORK}m",
         "-XX:+UseG1GC",
     )
+
+    @property
+    def link(self) -> str:
+        """Nobody calls it; its port is that of its metrics."""
+        return ""
 
     def answers(self) -> bool:
         """The job manager has its slots and has heard from it since it was started.

@@ -39,6 +39,7 @@ MEMORY: Final = {
     "taskmanager.memory.jvm-overhead.min": "128m",
     "taskmanager.memory.jvm-overhead.max": "128m",
 }
+PROMETHEUS: Final = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
 LOG4J: Final = """rootLogger.level = INFO
 rootLogger.appenderRef.out.ref = out
 appender.out.name = out
@@ -141,6 +142,9 @@ def _configuration(home: Home, ports: Mapping[str, int]) -> str:
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.dir": home.checkpoints.as_uri(),
         "execution.checkpointing.savepoint-dir": home.savepoints.as_uri(),
+        # Each half of the cluster is told its own port when it is started.
+        "metrics.reporters": "prometheus",
+        "metrics.reporter.prometheus.factory.class": PROMETHEUS,
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
     }

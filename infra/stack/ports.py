@@ -24,6 +24,8 @@ PREFERRED: Final = {
     "cassandra_storage": 7000,
     "flink": 8081,
     "flink_rpc": 6123,
+    "flink_jobmanager_metrics": 9249,
+    "flink_taskmanager_metrics": 9250,
     "mlflow": 5000,
     "serving": 8000,
 }

@@ -39,6 +39,11 @@ class Service(ABC):
         return f"{LOOPBACK}:{self.port}" if self.port else ""
 
     @property
+    def metrics(self) -> str:
+        """Where Prometheus scrapes it; empty for a service that counts nothing."""
+        return ""
+
+    @property
     def log(self) -> Path:
         """Where the service's output goes."""
         return self.home.log(self.name)

@@ -63,6 +63,7 @@ class Report:
     port: int | None
     resident_mib: int
     link: str
+    metrics: str
     pid: int | None
 
 
@@ -188,5 +189,6 @@ def _report(service: Service) -> Report:
         service.port,
         resident_bytes(processes) // 2**20,
         service.link,
+        service.metrics,
         process.pid if process else None,
     )

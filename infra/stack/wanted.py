@@ -43,6 +43,11 @@ class Wanted:
         """Whose topics it reads."""
         return self.environment.get("MILLRACE_NAMESPACE", "")
 
+    @property
+    def since(self) -> int:
+        """It writes no tile that starts before this moment (ms)."""
+        return int(self.arguments[self.arguments.index("--since") + 1])
+
 
 def known(home: Home) -> dict[str, Wanted]:
     """Every job that was ever wanted, by title; of each title the latest."""
