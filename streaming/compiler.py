@@ -10,6 +10,7 @@ from feature_store.tiles import Level
 #: The one aggregate that SQL lacks: `Distinct`, from the jar that goes with the job.
 BOTTOM_K = "CREATE TEMPORARY SYSTEM FUNCTION bottom_k AS 'millrace.BottomK' LANGUAGE JAVA"
 
+
 def tiles(declaration: Declaration, entity: Entity, since: int) -> str:
     """A query of the entity's tiles, each row the absolute value of one tile that changed.
 

@@ -14,7 +14,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pyflink.table import DataTypes, EnvironmentSettings, StatementSet, StreamTableEnvironment
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import DataTypes, StatementSet, StreamTableEnvironment
 from pyflink.table.udf import udf
 
 from feature_store import declaration
@@ -22,7 +24,7 @@ from feature_store.declaration import Declaration, Entity
 from feature_store.settings import Settings
 from feature_store.tiles import DAY_MS, replay_since
 from feature_store.topics import INTERACTIONS, ITEMS, PROFILES
-from streaming import compiler, sinks, sources, trending
+from streaming import compiler, sinks, sources, steps, trending
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Deployment:
     bundle_ms: int
     trending_pace_s: int
     checkpoint_s: int
+    sink: sinks.Pace
     dead_letters: bool
     generation: int = 0
 
@@ -45,8 +48,10 @@ class Deployment:
 
 
 DEPLOYMENTS: Final = {
-    "hot": Deployment("hot", "redis", 100, 50, 1, 10, dead_letters=True),
-    "kept": Deployment("kept", "cassandra", 30_000, 1000, 30, 60, dead_letters=False),
+    "hot": Deployment("hot", "redis", 100, 50, 1, 10, sinks.Pace(2000, 5), dead_letters=True),
+    "kept": Deployment(
+        "kept", "cassandra", 30_000, 1000, 30, 60, sinks.Pace(5000, 1000), dead_letters=False
+    ),
 }
 
 
@@ -61,76 +66,70 @@ def build(
     store = sinks.PatientStore(deployment.store, settings)
     group = f"{settings.namespace}-{deployment.run}"
     sources.register(t_env, settings, group, since)
-    sinks.register(t_env, "write_recents", sinks.WriteRecents(store))
-    version = (settings.epoch, deployment.generation)
-    sinks.register(t_env, "write_trending", sinks.WriteTrendingTiles(store, *version))
-    for entity in Entity:
-        tiles = sinks.WriteTiles(store, entity, *version)
-        sinks.register(t_env, f"write_{entity}_tiles", tiles)
-        sinks.register(t_env, f"write_{entity}_records", sinks.WriteRecords(store, entity))
+    sinks.register_tables(t_env, settings, deployment.store, deployment.generation, deployment.sink)
     publisher = trending.PublishTrending(store, deployment.trending_pace_s)
     t_env.create_temporary_system_function("publish", udf(publisher, result_type=DataTypes.INT()))
     t_env.execute_sql("CREATE TEMPORARY TABLE written (n BIGINT) WITH ('connector'='blackhole')")
     t_env.execute_sql(trending.TICKS)
-    t_env.execute_sql(compiler.applied(settings.horizon_ms))
+    t_env.execute_sql(compiler.BOTTOM_K)
+    applied = steps.first_copies(
+        t_env, t_env.from_path("interactions"), settings.horizon_ms, _remembered_ms(settings)
+    )
+    t_env.create_temporary_view("applied", applied)
 
     job = t_env.create_statement_set()
     for entity, records in ((Entity.ITEM, "items"), (Entity.USER, "profiles")):
         if features.of(entity):
-            job.add_insert_sql(
-                f"INSERT INTO written SELECT write_{entity}_tiles(entity_id, ms, tile_start, "
-                f"applied, body) FROM ({compiler.tiles(features, entity, since)})"
-            )
+            tiles = compiler.tiles(features, entity, since)
+            job.add_insert_sql(f"INSERT INTO {entity}_tiles {tiles}")
+        write = f"write_{entity}_records"
+        sinks.register_records(t_env, write, sinks.WriteRecords(store, entity))
         job.add_insert_sql(
-            f"INSERT INTO written SELECT write_{entity}_records(record_key, append_time, "
-            f"log_offset, record) FROM {records} WHERE reason IS NULL"
+            f"INSERT INTO written SELECT {write}(record_key, append_time, log_offset, record) "
+            f"FROM {records}"
         )
     job.add_insert_sql(
-        "INSERT INTO written SELECT write_recents(actor, event_time, event_id, type, item_id, "
-        "quantity, price_minor, query_text) FROM applied"
+        "INSERT INTO recents SELECT actor, event_time, event_id, type, item_id, quantity, "
+        "price_minor, query_text, append_time FROM applied"
     )
-    write = "write_trending(ms, tile_start, item_id, applied, weight)"
-    job.add_insert_sql(f"INSERT INTO written SELECT {write} FROM ({trending.tiles(since)})")
+    job.add_insert_sql(f"INSERT INTO trending_tiles {trending.tiles(since)}")
     job.add_insert_sql("INSERT INTO written SELECT CAST(publish(tick) AS BIGINT) FROM ticks")
     if deployment.dead_letters:
-        for topic, view in (
-            (INTERACTIONS, "interactions"),
-            (ITEMS, "items"),
-            (PROFILES, "profiles"),
-        ):
+        for topic in (INTERACTIONS, ITEMS, PROFILES):
             letters = sinks.dead_letters(t_env, settings, topic)
             job.add_insert_sql(
                 f"INSERT INTO `{letters}` SELECT '{topic.name}', log_partition, log_offset, "
-                f"append_time, reason, body FROM {view} WHERE reason IS NOT NULL"
+                f"append_time, reason, body FROM `{topic.name}_letters`"
             )
     return job
 
 
 def environment(settings: Settings, deployment: Deployment) -> StreamTableEnvironment:
     """A streaming environment with the deployment's latency, state and checkpoints."""
-    t_env = StreamTableEnvironment.create(
-        environment_settings=EnvironmentSettings.in_streaming_mode()
-    )
-    # A day's tile may be added to for a day and H; and the job may be down for a day before that.
-    state_life_ms = settings.horizon_ms + 2 * DAY_MS
+    config = Configuration()
     for key, value in {
         "pipeline.name": f"{settings.namespace}-{deployment.run}",
         "execution.checkpointing.interval": f"{deployment.checkpoint_s} s",
         "execution.checkpointing.timeout": "30 min",
-        "table.exec.state.ttl": f"{state_life_ms} ms",
+        "table.exec.state.ttl": f"{_remembered_ms(settings)} ms",
         "table.exec.mini-batch.enabled": "true",
         "table.exec.mini-batch.allow-latency": f"{deployment.latency_ms} ms",
         "table.exec.mini-batch.size": "20000",
         # Keys are many and even: combining before the exchange costs more than it saves.
         "table.optimizer.agg-phase-strategy": "ONE_PHASE",
-        # One decode and one deduplication, however many statements read them.
-        "table.optimizer.reuse-optimize-block-with-digest-enabled": "true",
         "python.fn-execution.bundle.time": str(deployment.bundle_ms),
         "python.fn-execution.bundle.size": "10000",
         "python.fn-execution.arrow.batch.size": "10000",
     }.items():
-        t_env.get_config().set(key, value)
-    return t_env
+        config.set_string(key, value)
+    return StreamTableEnvironment.create(
+        StreamExecutionEnvironment.get_execution_environment(config)
+    )
+
+
+def _remembered_ms(settings: Settings) -> int:
+    """A day's tile may be added to for a day and H; and the job may be down for a day before."""
+    return settings.horizon_ms + 2 * DAY_MS
 
 
 def main() -> None:

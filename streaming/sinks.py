@@ -1,8 +1,10 @@
-"""Where results go: writes completed inside the call, and dead letters.
+"""Where results go: tables of the two stores, records, and dead letters.
 
-A write returns only when the store has it, so Flink's checkpoint, which waits for the call, makes
-the sink at-least-once; absolute, versioned values make the effect exact. A store that is down is
-waited for, with back-pressure and without a restart.
+Tiles, recents and trending tiles go through sinks in the JVM (`streaming/jvm`), a few thousand
+rows a second or many; records, which are few, through a vectorised Python function. Both return
+only when the store has the rows, before Flink's checkpoint passes: at-least-once. Absolute,
+versioned values make the effect exact. A store that is down is waited for, with back-pressure and
+without a restart.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import logging
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import pandas as pd
@@ -19,18 +22,24 @@ from pyflink.table.udf import ScalarFunction, udf
 
 from feature_store.declaration import Entity
 from feature_store.settings import Settings
-from feature_store.stores.base import Recent, Record, Store, StoreUnavailable, TrendingTile
-from feature_store.stores.cassandra import CassandraStore
-from feature_store.stores.redis import RedisStore
-from feature_store.tiles import LEVEL_OF_MS, Tile, Version
+from feature_store.stores import cassandra, redis
+from feature_store.stores.base import RECENTS_KEPT, Record, Store, StoreUnavailable
+from feature_store.tiles import DAY, FOLDED, GENERATIONS, Version
 from feature_store.topics import Topic
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+TILES: Final = """entity_id STRING, ms BIGINT, tile_start BIGINT, applied BIGINT, body STRING,
+  PRIMARY KEY (entity_id, ms, tile_start) NOT ENFORCED"""
+RECENTS: Final = """actor STRING, event_time BIGINT, event_id STRING, type STRING, item_id STRING,
+  quantity BIGINT, price_minor BIGINT, query_text STRING, append_time BIGINT"""
+TRENDING: Final = """ms BIGINT, tile_start BIGINT, item_id STRING, applied BIGINT, weight BIGINT,
+  PRIMARY KEY (item_id, ms, tile_start) NOT ENFORCED"""
+
 STORES: Final[dict[str, Callable[[Settings], Store]]] = {
-    "redis": RedisStore.connect,
-    "cassandra": CassandraStore.connect,
+    "redis": redis.RedisStore.connect,
+    "cassandra": cassandra.CassandraStore.connect,
 }
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
@@ -42,6 +51,14 @@ CREATE TEMPORARY TABLE `{topic}` (
   'connector' = 'kafka', 'topic' = '{name}', 'properties.bootstrap.servers' = '{kafka}',
   'format' = 'json', 'sink.delivery-guarantee' = 'at-least-once'
 )"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a sink sends: so many rows, or so long after the first of them."""
+
+    batch_rows: int
+    linger_ms: int
 
 
 class PatientStore:
@@ -81,32 +98,6 @@ class StoreWriter(ScalarFunction):  # type: ignore[misc]
         """Writes the rows; called again with the same ones when the store was unavailable."""
 
 
-class WriteTiles(StoreWriter):
-    """(entity id, level ms, start, applied, body) rows of one kind of entity."""
-
-    def __init__(self, store: PatientStore, entity: Entity, epoch: int, generation: int) -> None:
-        super().__init__(store)
-        self._entity = entity
-        self._epoch = epoch
-        self._generation = generation
-
-    def write(self, store: Store, rows: Sequence[tuple[Any, ...]]) -> None:
-        store.write_tiles(
-            Tile(self._entity, key, LEVEL_OF_MS[ms], self._version(start, applied), body)
-            for key, ms, start, applied, body in rows
-        )
-
-    def _version(self, start: int, applied: int) -> Version:
-        return Version.of_tile(start, self._epoch, applied, self._generation)
-
-
-class WriteRecents(StoreWriter):
-    """(actor, event time, event id, type, item id, quantity, price, query) rows."""
-
-    def write(self, store: Store, rows: Sequence[tuple[Any, ...]]) -> None:
-        store.write_recents((actor, Recent(*fields)) for actor, *fields in rows)
-
-
 class WriteRecords(StoreWriter):
     """(key, append time, offset, body) rows of one kind of entity."""
 
@@ -121,28 +112,64 @@ class WriteRecords(StoreWriter):
         )
 
 
-class WriteTrendingTiles(StoreWriter):
-    """(level ms, start, item id, applied, weight) rows."""
+def register_tables(
+    t_env: StreamTableEnvironment, settings: Settings, store: str, generation: int, pace: Pace
+) -> None:
+    """Defines the tables `user_tiles`, `item_tiles`, `recents` and `trending_tiles` of a store."""
+    common = {
+        "connector": "millrace",
+        "store": store,
+        "namespace": settings.namespace,
+        "levels": ",".join(f"{l.code}:{l.ms}:{l.slots}:{l.kept_ms // 1000}" for l in FOLDED),
+        "epoch": settings.epoch,
+        "generation": generation,
+        "generations": GENERATIONS,
+        "kept": RECENTS_KEPT,
+        "batch": pace.batch_rows,
+        "linger-ms": pace.linger_ms,
+    }
+    dialect = _redis(settings) if store == "redis" else _cassandra(settings)
+    for table, kind, entity, columns in (
+        ("user_tiles", "tiles", Entity.USER, TILES),
+        ("item_tiles", "tiles", Entity.ITEM, TILES),
+        ("recents", "recents", "", RECENTS),
+        ("trending_tiles", "trending", "", TRENDING),
+    ):
+        options = {**common, **dialect[table], "kind": kind, "entity": entity}
+        stated = ", ".join(f"'{key}' = {_quoted(value)}" for key, value in options.items())
+        t_env.execute_sql(f"CREATE TEMPORARY TABLE {table} ({columns}) WITH ({stated})")
 
-    def __init__(self, store: PatientStore, epoch: int, generation: int) -> None:
-        super().__init__(store)
-        self._epoch = epoch
-        self._generation = generation
 
-    def write(self, store: Store, rows: Sequence[tuple[Any, ...]]) -> None:
-        store.write_trending_tiles(
-            TrendingTile(LEVEL_OF_MS[ms], self._version(start, applied), item, weight)
-            for ms, start, item, applied, weight in rows
-        )
-
-    def _version(self, start: int, applied: int) -> Version:
-        return Version.of_tile(start, self._epoch, applied, self._generation)
-
-
-def register(t_env: StreamTableEnvironment, name: str, writer: StoreWriter) -> None:
+def register_records(t_env: StreamTableEnvironment, name: str, writer: StoreWriter) -> None:
     """Makes a writer callable from SQL; it returns 1 for each row written."""
     function = udf(writer, result_type=DataTypes.BIGINT(), func_type="pandas")
     t_env.create_temporary_system_function(name, function)
+
+
+def _redis(settings: Settings) -> dict[str, dict[str, object]]:
+    upsert = {"address": settings.redis, "statement": redis.UPSERT}
+    return {
+        "user_tiles": {**upsert, "lives-s": redis.USER_TTL_S},
+        "item_tiles": upsert,
+        "recents": {"address": settings.redis, "lives-s": redis.USER_TTL_S},
+        "trending_tiles": upsert,
+    }
+
+
+def _cassandra(settings: Settings) -> dict[str, dict[str, object]]:
+    common = {"address": settings.cassandra, "schema": ";".join(cassandra.schema(settings))}
+    tile = {**common, "statement": cassandra.STATEMENTS["tile"]}
+    recent = {"statement": cassandra.STATEMENTS["recent"], "lives-s": DAY.kept_ms // 1000}
+    return {
+        "user_tiles": tile,
+        "item_tiles": tile,
+        "recents": {**common, **recent},
+        "trending_tiles": {**common, "statement": cassandra.STATEMENTS["trend"]},
+    }
+
+
+def _quoted(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def dead_letters(t_env: StreamTableEnvironment, settings: Settings, topic: Topic) -> str:

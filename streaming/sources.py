@@ -1,4 +1,8 @@
-"""Where messages come from: Kafka as bytes, decoded once each into fields or a reason."""
+"""Where messages come from: Kafka as bytes, decoded once each into fields or a reason.
+
+Interactions are read in the JVM; a message it is not sure of, and every record, is decoded by the
+contract in Python (`feature_store/events.py`), which accepts it or says why not.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pyflink.common import Row
-from pyflink.table import DataTypes, StreamTableEnvironment
+from pyflink.table import DataTypes, StreamTableEnvironment, Table
+from pyflink.table.expressions import col
 from pyflink.table.udf import TableFunction, udtf
 
 from feature_store.declaration import Entity
@@ -20,6 +25,7 @@ from feature_store.events import (
 )
 from feature_store.settings import Settings
 from feature_store.topics import INTERACTIONS, ITEMS, PROFILES, Topic
+from streaming import steps
 
 #: Bytes of a bad message that its dead letter carries.
 DEAD_LETTER_BODY: Final = 65_536
@@ -28,15 +34,16 @@ DEAD_LETTER_BODY: Final = 65_536
 FROM_EARLIEST: Final = "'scan.startup.mode' = 'earliest-offset'"
 FROM_TIME: Final = "'scan.startup.mode' = 'timestamp', 'scan.startup.timestamp-millis' = '{since}'"
 
+Fields = list[tuple[str, Any]]
 #: What decoding yields: where the message was, why it is bad (or null), and its fields.
-POSITION: Final = [
+POSITION: Final[Fields] = [
     ("log_partition", DataTypes.INT()),
     ("log_offset", DataTypes.BIGINT()),
-    ("append_time", DataTypes.BIGINT()),
     ("reason", DataTypes.STRING()),
     ("body", DataTypes.BYTES()),
+    ("append_time", DataTypes.BIGINT()),
 ]
-INTERACTION: Final = [
+INTERACTION: Final[Fields] = [
     ("event_id", DataTypes.STRING()),
     ("actor", DataTypes.STRING()),
     ("item_id", DataTypes.STRING()),
@@ -47,8 +54,10 @@ INTERACTION: Final = [
     ("amount_minor", DataTypes.BIGINT()),
     ("weight", DataTypes.BIGINT()),
     ("query_text", DataTypes.STRING()),
+    ("country", DataTypes.STRING()),
+    ("actor_hash", DataTypes.BIGINT()),
 ]
-RECORD: Final = [("record_key", DataTypes.STRING()), ("record", DataTypes.STRING())]
+RECORD: Final[Fields] = [("record_key", DataTypes.STRING()), ("record", DataTypes.STRING())]
 
 SOURCE: Final = """
 CREATE TEMPORARY TABLE `{table}` (
@@ -65,12 +74,10 @@ CREATE TEMPORARY TABLE `{table}` (
   {startup}
 )"""
 
-DECODED: Final = """
-CREATE TEMPORARY VIEW {view} AS
-SELECT d.* FROM `{table}`, LATERAL TABLE({function}(
-  message_key, message, `partition`, `offset`,
-  EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`)
-)) AS d({columns})"""
+ARRIVED: Final = """
+SELECT message_key, message, `partition`, `offset`,
+  EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`) AS appended
+FROM `{table}`"""
 
 
 class DecodeInteraction(TableFunction):  # type: ignore[misc]
@@ -84,9 +91,10 @@ class DecodeInteraction(TableFunction):  # type: ignore[misc]
             yield _dead(partition, offset, append_time, event, value, len(INTERACTION))
             return
         yield Row(
-            partition, offset, append_time, None, None,
+            partition, offset, None, None, append_time,
             event.event_id, event.actor, event.item_id, event.type, event.event_time,
             event.quantity, event.price_minor, event.amount_minor, event.weight, event.query,
+            event.country, event.actor_hash,
         )  # fmt: skip
 
 
@@ -103,45 +111,67 @@ class DecodeRecord(TableFunction):  # type: ignore[misc]
         if isinstance(record, InvalidEvent):
             yield _dead(partition, offset, append_time, record, value, len(RECORD))
         else:
-            yield Row(partition, offset, append_time, None, None, *record)
+            yield Row(partition, offset, None, None, append_time, *record)
 
 
 def register(t_env: StreamTableEnvironment, settings: Settings, group: str, since: int) -> None:
-    """Defines the tables of the three topics and the views of their decoded messages.
+    """Defines the views `interactions`, `items` and `profiles`, and `<topic>_letters` of each.
 
     Interactions are read from `since` (ms), less what a fast clock may be ahead.
     """
-    from_since = FROM_TIME.format(since=max(0, since - MAX_FUTURE_MS))
-    decoders = (
-        (INTERACTIONS, "interactions", from_since, DecodeInteraction(), INTERACTION),
-        (ITEMS, "items", FROM_EARLIEST, DecodeRecord(Entity.ITEM), RECORD),
-        (PROFILES, "profiles", FROM_EARLIEST, DecodeRecord(Entity.USER), RECORD),
+    arrived = _arrived(
+        t_env, settings, INTERACTIONS, group, FROM_TIME.format(since=max(0, since - MAX_FUTURE_MS))
     )
-    for topic, view, startup, decoder, fields in decoders:
-        source = SOURCE.format(
-            table=topic.name,
-            topic=settings.topic(topic.name),
-            kafka=settings.kafka,
-            group=group,
-            startup=startup,
-        )
-        t_env.execute_sql(source)
-        _register_decoder(t_env, topic, view, decoder, POSITION + fields)
+    t_env.create_temporary_view("interactions", interactions(t_env, arrived))
+    for topic, view, entity in ((ITEMS, "items", Entity.ITEM), (PROFILES, "profiles", Entity.USER)):
+        arrived = _arrived(t_env, settings, topic, group, FROM_EARLIEST)
+        decoded = _decoded(t_env, topic, arrived, DecodeRecord(entity), RECORD)
+        valid = _valid(decoded, "record_key", "append_time", "log_offset", "record")
+        t_env.create_temporary_view(view, valid)
 
 
-def _register_decoder(
+def interactions(t_env: StreamTableEnvironment, arrived: Table) -> Table:
+    """What messages (key, message, partition, offset, append time) of the topic say."""
+    sure, doubtful = steps.read_interactions(t_env, arrived)
+    judged = _decoded(t_env, INTERACTIONS, doubtful, DecodeInteraction(), INTERACTION)
+    return sure.union_all(_valid(judged, "append_time", *(name for name, _ in INTERACTION)))
+
+
+def _arrived(
+    t_env: StreamTableEnvironment, settings: Settings, topic: Topic, group: str, startup: str
+) -> Table:
+    """A topic's messages: (key, message, partition, offset, append time)."""
+    source = SOURCE.format(
+        table=topic.name,
+        topic=settings.topic(topic.name),
+        kafka=settings.kafka,
+        group=group,
+        startup=startup,
+    )
+    t_env.execute_sql(source)
+    return t_env.sql_query(ARRIVED.format(table=topic.name))
+
+
+def _decoded(
     t_env: StreamTableEnvironment,
     topic: Topic,
-    view: str,
+    arrived: Table,
     decoder: TableFunction,
-    fields: list[tuple[str, Any]],
-) -> None:
-    function = udtf(decoder, result_types=[kind for _, kind in fields])
-    t_env.create_temporary_system_function(f"decode_{view}", function)
-    columns = ", ".join(name for name, _ in fields)
-    t_env.execute_sql(
-        DECODED.format(view=view, table=topic.name, function=f"decode_{view}", columns=columns)
-    )
+    fields: Fields,
+) -> Table:
+    """What the contract makes of the messages; its complaints become the view of dead letters."""
+    function = udtf(decoder, result_types=[kind for _, kind in POSITION + fields])
+    messages = [col(name) for name in arrived.get_schema().get_field_names()]
+    names = [name for name, _ in POSITION + fields]
+    read = arrived.join_lateral(function(*messages).alias(*names)).select(*map(col, names))
+    decoded = steps.once(t_env, read)
+    letters = steps.letters(t_env, decoded, topic.name)
+    t_env.create_temporary_view(f"`{topic.name}_letters`", letters)
+    return decoded
+
+
+def _valid(decoded: Table, *names: str) -> Table:
+    return decoded.filter(col("reason").is_null).select(*map(col, names))
 
 
 def _decode_record(
@@ -169,4 +199,4 @@ def _dead(
     partition: int, offset: int, append_time: int, event: InvalidEvent, value: bytes | None, n: int
 ) -> Row:
     body = None if value is None else bytes(value[:DEAD_LETTER_BODY])
-    return Row(partition, offset, append_time, event.reason, body, *[None] * n)
+    return Row(partition, offset, event.reason, body, append_time, *[None] * n)

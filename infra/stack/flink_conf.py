@@ -101,7 +101,7 @@ def write_configuration(home: Home, ports: Mapping[str, int]) -> None:
 def _link_jars(library: Path) -> None:
     packaged = distribution()
     bridge = (packaged / "opt").glob("flink-python-*.jar")
-    paths = (*(packaged / "lib").glob("*.jar"), *bridge, *jars("flink"))
+    paths = (*(packaged / "lib").glob("*.jar"), *bridge, *jars("flink"), *jars("streaming"))
     wanted = {library / path.name: path for path in paths}
     library.mkdir(parents=True, exist_ok=True)
     # Links that are right stay untouched: the other half of the cluster may be loading them.

@@ -1,4 +1,4 @@
-"""Fetches the jars of each service with Maven, each service's into a directory of its own."""
+"""Fetches the jars of each service with Maven, and builds ours, each into a directory of its own."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from infra.stack.errors import StackError
-from infra.stack.home import jars_directory
+from infra.stack.home import REPOSITORY, jars_directory
 from infra.stack.lifecycle import telling_line
 from infra.stack.prerequisites import java_home, maven
 
 POM: Final = Path(__file__).with_name("pom.xml")
-PROFILES: Final = ("kafka", "cassandra", "flink", "spark")
+#: What of the Flink job runs in the JVM: built here, with the jars it needs beside it.
+MODULE: Final = REPOSITORY / "streaming" / "jvm"
+OURS: Final = "streaming"
+PROFILES: Final = ("kafka", "cassandra", "flink", "spark", OURS)
+BUILD: Final = ("compiler:compile", "resources:resources", "jar:jar")
 
 
 def jars(profile: str) -> list[Path]:
@@ -36,7 +40,7 @@ def jar(profile: str, prefix: str) -> Path:
 def is_fetched(profile: str) -> bool:
     """Whether the jars of this very pom.xml are there."""
     stamp = _stamp(profile)
-    return stamp.exists() and stamp.read_text() == _fingerprint()
+    return stamp.exists() and stamp.read_text() == _fingerprint(profile)
 
 
 def fetch(profile: str) -> None:
@@ -44,9 +48,13 @@ def fetch(profile: str) -> None:
     target = jars_directory() / profile
     fresh = target.with_name(f"{profile}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    arguments = ["dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
+    what = ["dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
+    if profile == OURS:
+        what = ["-f", str(MODULE / "pom.xml"), *BUILD, *what, "-DincludeScope=runtime"]
+    else:
+        what = ["-f", str(POM), "-P", profile, *what]
     done = subprocess.run(
-        [maven(), "-q", "-B", "-f", str(POM), "-P", profile, *arguments],
+        [maven(), "-q", "-B", *what],
         env={**os.environ, "JAVA_HOME": str(java_home())},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -58,9 +66,12 @@ def fetch(profile: str) -> None:
             f"Maven could not fetch the jars of {profile}: {telling_line(done.stdout)} "
             "Check the network, then type `make setup` again."
         )
+    if profile == OURS:
+        for built in (MODULE / "target").glob("*.jar"):
+            shutil.copy(built, fresh)
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
-    _stamp(profile).write_text(_fingerprint())
+    _stamp(profile).write_text(_fingerprint(profile))
 
 
 def main() -> None:
@@ -79,8 +90,11 @@ def _stamp(profile: str) -> Path:
     return jars_directory() / profile / ".fetched"
 
 
-def _fingerprint() -> str:
-    return hashlib.sha256(POM.read_bytes()).hexdigest()
+def _fingerprint(profile: str) -> str:
+    sources = [POM]
+    if profile == OURS:
+        sources = sorted(path for path in MODULE.rglob("*") if path.suffix in (".xml", ".java"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import orjson
 from feature_store.declaration import Declaration, Entity
 from feature_store.events import Interaction, InvalidEvent, decode_interaction
 from feature_store.reference import Message, fold
-from feature_store.tiles import LEVEL_OF_MS, Total
+from feature_store.tiles import HOUR_MS, LEVEL_OF_MS, Total
 
 #: (entity, id, level code, start) -> (events applied, body)
 Tiles = dict[tuple[str, str, str, int], tuple[int, str]]
@@ -45,26 +45,19 @@ class Reference:
 
 
 class Flink:
-    """The streaming job's own SQL, in a cluster inside this process."""
+    """The streaming job's own steps and SQL, in a cluster inside this process."""
 
     def tiles(
         self, declaration: Declaration, horizon_ms: int, messages: Sequence[Message]
     ) -> Tiles:
-        from pyflink.table import EnvironmentSettings, TableEnvironment
+        from streaming import compiler, sources, steps
 
-        from streaming import compiler
-
-        t_env = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
-        t_env.get_config().set("parallelism.default", "1")
-        t_env.get_config().set("table.exec.mini-batch.enabled", "true")
-        t_env.get_config().set("table.exec.mini-batch.allow-latency", "50 ms")
-        t_env.get_config().set("table.exec.mini-batch.size", "3")
-        t_env.get_config().set("pipeline.jars", _jars())
-        rows = [tuple(row[name] for name in _COLUMNS) for row in decoded(messages)]
-        source = t_env.from_elements(rows, _flink_schema())
-        t_env.create_temporary_view("interactions", source)
+        t_env = _flink()
+        log = [(None, _bytes(m.value), m.partition, m.offset, m.append_time) for m in messages]
+        accepted = sources.interactions(t_env, t_env.from_elements(log, _log_schema()))
+        applied = steps.first_copies(t_env, accepted, horizon_ms, remembered_ms=HOUR_MS)
+        t_env.create_temporary_view("applied", applied)
         t_env.execute_sql(compiler.BOTTOM_K)
-        t_env.execute_sql(compiler.applied(horizon_ms))
         found: Tiles = {}
         for entity in Entity:
             query = compiler.tiles(declaration, entity, since=0)
@@ -100,11 +93,6 @@ class Spark:
 
 ENGINES: Mapping[str, type[Engine]] = {"reference": Reference, "flink": Flink, "spark": Spark}
 
-_COLUMNS = (
-    "append_time", "reason", "event_id", "actor", "item_id", "type", "event_time", "quantity",
-    "price_minor", "amount_minor", "weight", "query_text", "country", "actor_hash",
-)  # fmt: skip
-
 
 def decoded(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """The messages as every engine's source gives them: fields, or a reason."""
@@ -127,21 +115,45 @@ def decoded(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return rows
 
 
-def _jars() -> str:
-    """What of the job runs in the JVM, as Flink wants to hear of it."""
+def _flink() -> Any:
+    """A cluster inside this process that knows what of the job runs in the JVM."""
+    from pyflink.common import Configuration
+    from pyflink.datastream import StreamExecutionEnvironment
+    from pyflink.table import StreamTableEnvironment
+    from pyflink.util.java_utils import add_jars_to_context_class_loader
+
     from infra.stack.jars import jars
 
-    return ";".join(jar.as_uri() for jar in jars("streaming"))
+    urls = [jar.as_uri() for jar in jars("streaming")]
+    add_jars_to_context_class_loader(urls)
+    config = Configuration()
+    for key, value in {
+        "parallelism.default": "1",
+        "table.exec.mini-batch.enabled": "true",
+        "table.exec.mini-batch.allow-latency": "50 ms",
+        "table.exec.mini-batch.size": "3",
+        "pipeline.jars": ";".join(urls),
+    }.items():
+        config.set_string(key, value)
+    return StreamTableEnvironment.create(
+        StreamExecutionEnvironment.get_execution_environment(config)
+    )
 
 
-def _flink_schema() -> Any:
+def _bytes(value: bytes | None) -> bytearray | None:
+    return None if value is None else bytearray(value)
+
+
+def _log_schema() -> Any:
     from pyflink.table import DataTypes
 
-    text = {"reason", "event_id", "actor", "item_id", "type", "query_text", "country"}
     return DataTypes.ROW(
         [
-            DataTypes.FIELD(name, DataTypes.STRING() if name in text else DataTypes.BIGINT())
-            for name in _COLUMNS
+            DataTypes.FIELD("message_key", DataTypes.BYTES()),
+            DataTypes.FIELD("message", DataTypes.BYTES()),
+            DataTypes.FIELD("partition", DataTypes.INT()),
+            DataTypes.FIELD("offset", DataTypes.BIGINT()),
+            DataTypes.FIELD("appended", DataTypes.BIGINT()),
         ]
     )
 

@@ -1,0 +1,28 @@
+package millrace.sink;
+
+import java.io.Serializable;
+import java.util.Collection;
+import org.apache.flink.table.data.RowData;
+
+/**
+ * What one kind of rows becomes in one store. Writes are absolute and guarded by their version, so
+ * a row written twice, or after a newer one, changes nothing.
+ */
+interface Shape<R> extends Serializable, AutoCloseable {
+  /** A copy of the row in the store's own terms: Flink may use the row again. */
+  R read(RowData row);
+
+  /** Rows of one identity replace each other: of those waiting only the last is written. */
+  Object identity(R row);
+
+  /** When the event behind the row was appended (ms), or 0 if no one event is behind it. */
+  default long appended(R row) {
+    return 0;
+  }
+
+  /** Writes all rows; returns when the store has them. */
+  void write(Collection<R> rows) throws Unavailable;
+
+  @Override
+  void close();
+}

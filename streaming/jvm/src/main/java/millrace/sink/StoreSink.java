@@ -1,0 +1,27 @@
+package millrace.sink;
+
+import org.apache.flink.api.connector.sink2.Sink;
+import org.apache.flink.api.connector.sink2.SinkWriter;
+import org.apache.flink.api.connector.sink2.WriterInitContext;
+import org.apache.flink.table.data.RowData;
+
+/** A sink that writes rows to a store in batches, and waits for a store that is down. */
+final class StoreSink<R> implements Sink<RowData> {
+  private final Shape<R> shape;
+  private final int batch;
+  private final long lingerMs;
+
+  /** A batch is sent when it has `batch` rows, or `lingerMs` after its first. */
+  StoreSink(Shape<R> shape, int batch, long lingerMs) {
+    this.shape = shape;
+    this.batch = batch;
+    this.lingerMs = lingerMs;
+  }
+
+  @Override
+  public SinkWriter<RowData> createWriter(WriterInitContext context) {
+    SinkMetrics metrics = new SinkMetrics(context.metricGroup());
+    return new StoreWriter<>(
+        shape, batch, lingerMs, context.getProcessingTimeService(), metrics);
+  }
+}
