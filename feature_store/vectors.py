@@ -14,24 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_store.declaration import Declaration, Entity
-from feature_store.stores.base import Recent, UserState
-from feature_store.tiles import DAY_MS, TileSet
+from feature_store.derived import USER_DERIVED, item_derived, of_items, of_user
+from feature_store.pairs import PAIR, of_pairs
+from feature_store.stores.base import UserState
+from feature_store.tiles import TileSet
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
-
-#: A pause longer than this ends a session.
-SESSION_GAP_MS = 30 * 60_000
-
-USER_DERIVED = ("user_days_since_last", "user_recents", "user_session_events")
-PAIR = (
-    "pair_interactions",
-    "pair_days_since_last",
-    "pair_session_interactions",
-    "pair_category_share",
-    "pair_brand_share",
-    "pair_price_log_ratio",
-)
 
 
 @dataclass(frozen=True)
@@ -54,6 +43,7 @@ def columns(declaration: Declaration, sources: Sequence[str]) -> tuple[str, ...]
         *window_columns(declaration, Entity.USER),
         *USER_DERIVED,
         *window_columns(declaration, Entity.ITEM),
+        *item_derived(declaration),
         "item_price_minor",
         *PAIR,
         *(f"score_{source}" for source in sources),
@@ -86,81 +76,20 @@ def matrix(
     `candidates` are positions in the bundle's `item_ids`; `scores` is (candidates, sources), NaN
     where a source did not offer the item. `now` is in ms.
     """
-    count = len(candidates)
     user_row = np.asarray(
-        [*window_values(declaration, Entity.USER, user.tiles, now), *_user_derived(user, now)],
+        [*window_values(declaration, Entity.USER, user.tiles, now), *of_user(user, now)],
         dtype=np.float32,
     )
-    pairs = _pairs(user.recents, items, index_of, candidates, now)
+    windows = items.windows[candidates]
     return np.concatenate(
         [
-            np.broadcast_to(user_row, (count, len(user_row))),
-            items.windows[candidates],
+            np.broadcast_to(user_row, (len(candidates), len(user_row))),
+            windows,
+            of_items(declaration, windows, window_columns(declaration, Entity.ITEM)),
             items.price_minor[candidates, None],
-            pairs,
+            of_pairs(user.recents, items, index_of, candidates, now),
             scores,
         ],
         axis=1,
         dtype=np.float32,
     )
-
-
-def session(recents: Sequence[Recent], now: int) -> Sequence[Recent]:
-    """The newest interactions with no pause above `SESSION_GAP_MS` between them and `now`."""
-    previous = now
-    for position, recent in enumerate(recents):
-        if previous - recent.event_time > SESSION_GAP_MS:
-            return recents[:position]
-        previous = recent.event_time
-    return recents
-
-
-def _user_derived(user: UserState, now: int) -> tuple[float, float, float]:
-    last = user.last_event
-    since = (now - last.event_time) / DAY_MS if last else np.nan
-    return since, len(user.recents), len(session(user.recents, now))
-
-
-def _pairs(
-    recents: Sequence[Recent],
-    items: ItemColumns,
-    index_of: Mapping[str, int],
-    candidates: Ints,
-    now: int,
-) -> Floats:
-    """What the user's last interactions say about each candidate; columns as in `PAIR`."""
-    out = np.zeros((len(candidates), len(PAIR)), dtype=np.float32)
-    out[:, 1] = np.nan
-    out[:, 5] = np.nan
-    known = [(r, index_of[r.item_id]) for r in recents if r.item_id in index_of]
-    if not known:
-        return out
-    seen = np.asarray([position for _, position in known], dtype=np.int32)
-    times = np.asarray([recent.event_time for recent, _ in known], dtype=np.float64)
-    in_session = len([r for r in session(recents, now) if r.item_id in index_of])
-
-    same = candidates[:, None] == seen[None, :]
-    out[:, 0] = same.sum(axis=1)
-    newest = np.where(same, times, -np.inf).max(axis=1)
-    out[:, 1] = np.where(np.isfinite(newest), (now - newest) / DAY_MS, np.nan)
-    out[:, 2] = same[:, :in_session].sum(axis=1)
-    out[:, 3] = _share(items.category, seen, candidates)
-    out[:, 4] = _share(items.brand, seen, candidates)
-    out[:, 5] = _log_ratio(items.price_minor[candidates], items.price_minor[seen])
-    return out
-
-
-def _log_ratio(prices: Floats, paid: Floats) -> Floats:
-    """How far each price is from the usual one; NaN where either is unknown or zero."""
-    known = paid[paid > 0]
-    if not len(known):
-        return np.full(len(prices), np.nan, dtype=np.float32)
-    ratios = np.where(prices > 0, prices, np.nan) / np.median(known)
-    return np.asarray(np.log(ratios), dtype=np.float32)
-
-
-def _share(codes: Ints, seen: Ints, candidates: Ints) -> Floats:
-    """The share of the seen items that have the candidate's code (0 for unknown)."""
-    mine = codes[seen]
-    shares = (codes[candidates][:, None] == mine[None, :]).mean(axis=1)
-    return np.where(codes[candidates] < 0, 0.0, shares).astype(np.float32)

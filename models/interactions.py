@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import numpy.typing as npt
 
-from feature_store.vectors import SESSION_GAP_MS
+from feature_store.sessions import SESSION_GAP_MS
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from feature_store.sessions import session
 from feature_store.stores.base import Recent, UserState
-from feature_store.vectors import session
 from serving.catalogue import Card
 
 T = TypeVar("T")
