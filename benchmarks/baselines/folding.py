@@ -47,7 +47,7 @@ class Event(NamedTuple):
 
 
 def decode(value: bytes) -> Event:
-    """One message; raises KeyError, TypeError or ValueError for a bad one. Checks no more."""
+    """One message; raises what Python raises for a bad one. Checks no more."""
     body: dict[str, Any] = orjson.loads(value)
     price, quantity, kind = body.get("price"), body.get("quantity", 1), body["type"]
     minor = math.floor(price * 100 + 0.5) if price else 0
@@ -65,17 +65,17 @@ def decode(value: bytes) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The features of one entity: their names, levels, and what each type of event adds where."""
+    """What tiles of one entity and level hold, and what each type of event adds where."""
 
+    level: Level
     names: tuple[str, ...]
-    levels: tuple[Level, ...]
     additions: dict[str, tuple[tuple[int, int], ...]]
     sketches: dict[str, tuple[tuple[int, int], ...]]
 
     @classmethod
-    def of(cls, features: Declaration, entity: Entity) -> Plan:
+    def of(cls, features: Declaration, entity: Entity, level: Level) -> Plan:
         """Reads the declaration once; raises ValueError for an aggregate it does not know."""
-        mine = features.of(entity)
+        mine = features.of(entity, level)
         additions: dict[str, list[tuple[int, int]]] = {kind: [] for kind in KINDS}
         sketches: dict[str, list[tuple[int, int]]] = {kind: [] for kind in KINDS}
         for place, feature in enumerate(mine, 1):
@@ -90,8 +90,8 @@ class Plan:
                     case unknown:
                         raise ValueError(f"{unknown}: teach it to benchmarks/baselines/folding.py.")
         return cls(
+            level,
             tuple(feature.name for feature in mine),
-            features.levels(entity),
             {kind: tuple(places) for kind, places in additions.items()},
             {kind: tuple(places) for kind, places in sketches.items() if places},
         )
@@ -115,6 +115,11 @@ class Plan:
         """A tile as a store keeps it: its version, then its totals without zeros."""
         totals = {name: total for name, total in zip(self.names, tile[1:], strict=True) if total}
         return Version.of_tile(start, epoch, tile[0]).encode() + orjson.dumps(totals).decode()
+
+
+def plans(features: Declaration, entity: Entity) -> tuple[Plan, ...]:
+    """A plan for each level of the entity."""
+    return tuple(Plan.of(features, entity, level) for level in features.levels(entity))
 
 
 @cache

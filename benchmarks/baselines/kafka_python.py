@@ -22,7 +22,7 @@ from typing import Any
 import redis
 from kafka import KafkaConsumer
 
-from benchmarks.baselines.folding import Event, Plan, decode
+from benchmarks.baselines.folding import Event, Plan, decode, plans
 from feature_store import declaration
 from feature_store.declaration import Declaration, Entity
 from feature_store.settings import Settings
@@ -38,8 +38,8 @@ Tiles = dict[tuple[str, int], list[Any]]
 class Tally:
     """The tiles of one entity at one level, and which of them changed since the last flush."""
 
-    def __init__(self, plan: Plan, level: Level) -> None:
-        self.level = level
+    def __init__(self, plan: Plan) -> None:
+        self.level = plan.level
         self._plan = plan
         self._tiles: Tiles = {}
         self._changed: Tiles = {}
@@ -97,9 +97,8 @@ class Fold:
     def __init__(self, features: Declaration, settings: Settings) -> None:
         self._horizon_ms, self._epoch = settings.horizon_ms, settings.epoch
         self._prefix = f"{settings.namespace}:"
-        users, items = (Plan.of(features, entity) for entity in (Entity.USER, Entity.ITEM))
-        self._users = [Tally(users, level) for level in users.levels]
-        self._items = [Tally(items, level) for level in items.levels]
+        self._users = [Tally(plan) for plan in plans(features, Entity.USER)]
+        self._items = [Tally(plan) for plan in plans(features, Entity.ITEM)]
         self._trends = [Trend(level) for level in {window.level for window in TRENDING}]
         self._recents: dict[str, dict[str, int]] = defaultdict(dict)
         self._seen: set[tuple[str, str]] = set()
@@ -109,7 +108,7 @@ class Fold:
         """Applies one message."""
         try:
             event = decode(value)
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             self.bad += 1
             return
         age, identity = append_time - event.time, (event.actor, event.event_id)

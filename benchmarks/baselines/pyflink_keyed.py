@@ -29,7 +29,7 @@ from pyflink.datastream import (
 from pyflink.datastream.connectors.kafka import KafkaOffsetsInitializer, KafkaSource
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
-from benchmarks.baselines.folding import Event, Plan, decode
+from benchmarks.baselines.folding import Event, Plan, decode, plans
 from feature_store import declaration
 from feature_store.declaration import Entity
 from feature_store.settings import Settings
@@ -62,7 +62,7 @@ class Decode(ProcessFunction):  # type: ignore[misc]
     def process_element(self, value: str, ctx: Any) -> Iterator[tuple[Event, int]]:
         try:
             event = decode(value.encode())
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return
         age = ctx.timestamp() - event.time
         if age <= self._horizon_ms:
@@ -72,9 +72,9 @@ class Decode(ProcessFunction):  # type: ignore[misc]
 class Writer(KeyedProcessFunction):  # type: ignore[misc]
     """Folds into keyed state and gathers what to write; a timer flushes it all at once."""
 
-    def __init__(self, settings: Settings, plan: Plan) -> None:
+    def __init__(self, settings: Settings, plans: tuple[Plan, ...]) -> None:
         self.settings = settings
-        self.plan = plan
+        self.plans = plans
         self.prefix = f"{settings.namespace}:"
 
     def open(self, runtime_context: RuntimeContext) -> None:
@@ -89,15 +89,16 @@ class Writer(KeyedProcessFunction):  # type: ignore[misc]
 
     def fold(self, tiles: Rings, entity: Entity, key: str, event: Event, age: int) -> None:
         """Adds the event to the entity's tile at every level it is young enough for."""
-        for level in self.plan.levels:
+        for plan in self.plans:
+            level = plan.level
             if age <= level.span_ms:
                 start = event.time - event.time % level.ms
                 slot = level.slot(start)
                 begun, tile = tiles.get(slot, (0, []))
-                tile = tile if begun == start else self.plan.tile()
-                self.plan.add(tile, event)
+                tile = tile if begun == start else plan.tile()
+                plan.add(tile, event)
                 tiles[slot] = start, tile
-                value = self.plan.spell(tile, start, self.settings.epoch)
+                value = plan.spell(tile, start, self.settings.epoch)
                 self.gather(f"{self.prefix}{entity}:{key}", slot, value)
 
     def gather(self, key: str, name: str, value: str) -> None:
@@ -223,9 +224,9 @@ def build(env: StreamExecutionEnvironment, settings: Settings) -> None:
         env.from_source(source, WatermarkStrategy.no_watermarks(), "interactions")
         .process(Decode(settings.horizon_ms), pickled)
         .key_by(lambda value: value[0].actor, Types.STRING())
-        .process(FoldUsers(settings, Plan.of(features, Entity.USER)), pickled)
+        .process(FoldUsers(settings, plans(features, Entity.USER)), pickled)
         .key_by(lambda value: value[0].item, Types.STRING())
-        .process(FoldItems(settings, Plan.of(features, Entity.ITEM)), pickled)
+        .process(FoldItems(settings, plans(features, Entity.ITEM)), pickled)
     )
 
 
