@@ -5,6 +5,8 @@ Its job waits without a restart; the job of the other store does not notice.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,7 +14,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from infra.stack.stack import Stack
-from tests.faults.cluster import frozen, killed, reset
+from tests.faults.cluster import flush_redis, frozen, killed, reset
 from tests.faults.load import Load, Witness, shoppers
 from tests.faults.trial import SEED, Trial
 
@@ -75,3 +77,35 @@ def test_cassandra_is_exact_after_it_heals_and_hot_does_not_notice(
     assert hot.right, hot.comparison.examples
     assert kept.right, kept.comparison.examples
     assert restarts == {"hot": 0, "kept": 0}
+
+
+def test_one_command_refills_a_redis_that_forgot_everything(trial: Trial) -> None:
+    trial.deploy("hot", "kept")
+    witness = Witness(trial.settings)
+    with Load(witness, shoppers(30_000, SEED), rate=400):
+        time.sleep(SECONDS)
+        forgotten = flush_redis(trial.stack)
+        seconds = rebuild(trial.stack)
+        fresh_again = trial.probe(witness)
+    witness.close()
+    trial.drain("hot")
+    verdict = trial.judge("hot", witness.acknowledged)
+    trial.report(
+        "redis flushed",
+        keys_forgotten=forgotten,
+        rebuilt_s=seconds,
+        fresh_again_s=fresh_again,
+        **verdict.figures(),
+    )
+    assert verdict.right, verdict.comparison.examples
+
+
+def rebuild(stack: Stack) -> float:
+    """Types `millrace rebuild`; returns the seconds it took."""
+    begun = time.monotonic()
+    command = [sys.executable, "-m", "infra.cli", "rebuild"]
+    done = subprocess.run(
+        command, env=stack.children_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return time.monotonic() - begun
