@@ -89,7 +89,7 @@ def show_status(console: Console, stack: Stack) -> bool:
         port = str(report.port or "")
         state = f"[{colour}]{report.state}[/]"
         # The port says enough: every address of the stack is on this machine.
-        metrics = report.metrics.removeprefix(f"http://{LOOPBACK}")
+        metrics = report.metrics.removeprefix(f"http://{LOOPBACK}").removesuffix("/metrics")
         shown = (str(report.resident_mib), report.link, metrics)
         table.add_row(report.name, state, port, *shown)
     table.add_row("", "", "", str(sum(report.resident_mib for report in reports)), "all together")

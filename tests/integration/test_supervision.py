@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,12 @@ from feature_store.stores.redis import RedisStore
 from feature_store.tiles import DAY, Tile, Version
 from infra.stack.errors import StackError
 from infra.stack.home import Home
+from infra.stack.jobs import cancel, jobs
 from infra.stack.lifecycle import State, pid_file, state
 from infra.stack.process import recall
 from infra.stack.stack import Stack
+from infra.stack.wanted import known
+from infra.stack.watch import GONE_FOR_S
 from tests.builders import NOON
 
 
@@ -50,6 +55,19 @@ def kill(service_name: str, stack: Stack) -> int:
     return process.pid
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Until it holds, for two minutes at most."""
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def states(stack: Stack, title: str) -> list[str]:
+    """Flink's word about every job of that title."""
+    return [job.state for job in jobs(stack) if job.name == title]
+
+
 def test_a_killed_redis_comes_back_with_every_tile(supervised: Stack, settings: Settings) -> None:
     tiles = {
         Tile("user", f"user-{n}", DAY, Version(DAY.start(NOON), 0, 1), '{"views":1}')
@@ -58,6 +76,22 @@ def test_a_killed_redis_comes_back_with_every_tile(supervised: Stack, settings: 
     RedisStore.connect(settings).write_tiles(tiles)
     wait_for("redis", supervised, other_than=kill("redis", supervised))
     assert set(RedisStore.connect(settings).scan_tiles()) == tiles
+
+
+def test_a_submission_that_is_killed_still_ends_as_one_job(
+    supervised: Stack, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILLRACE_HOME", str(supervised.home.root))
+    monkeypatch.setenv("MILLRACE_NAMESPACE", settings.namespace)
+    title = f"{settings.namespace}-hot"
+    submission = subprocess.Popen([sys.executable, "-m", "infra.cli", "stream", "submit", "hot"])
+    wait_until(lambda: title in known(supervised.home))
+    submission.kill()
+    submission.wait()
+    wait_until(lambda: "RUNNING" in states(supervised, title))
+    time.sleep(2 * GONE_FOR_S)  # longer than the supervisor waits before it submits
+    assert states(supervised, title).count("RUNNING") == len(states(supervised, title)) == 1
+    cancel(supervised, "hot")
 
 
 def test_starting_what_runs_changes_nothing(supervised: Stack) -> None:
