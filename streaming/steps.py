@@ -32,7 +32,7 @@ def read_interactions(t_env: StreamTableEnvironment, arrived: Table) -> tuple[Ta
 def first_copies(
     t_env: StreamTableEnvironment, accepted: Table, horizon_ms: int, remembered_ms: int
 ) -> Table:
-    """Interactions -> the first copy of each that came within H; what came is remembered so long."""
+    """Interactions -> the first copy of each that came within H, as long as it is remembered."""
     applied = _streams().firstCopies(t_env._j_tenv, accepted._j_table, horizon_ms, remembered_ms)
     return Table(applied, t_env)
 
