@@ -15,7 +15,15 @@ TRENDING: Final = (MINUTES_5, HOUR_1, DAY_1)
 CAP: Final = 20
 #: How many items overall are looked up for their categories.
 CONSIDERED: Final = 1000
+#: Segments: everything, one broadest category by its own name, one country.
 EVERYWHERE: Final = ""
+#: What counts as a country; what else an event may say makes no list.
+COUNTRY: Final = "^[A-Z]{2}$"
+
+
+def in_country(country: str) -> str:
+    """The segment of a country."""
+    return f"country:{country}"
 
 
 def scores(tiles: Iterable[TrendingTile], window: Window, now: int) -> dict[str, float]:

@@ -97,6 +97,7 @@ class TrendingAnswer(Answer):
 
     window: str
     category: str | None
+    country: str | None
     published_at: int | None = Field(description="ms since the epoch; null before the first list.")
     items: list[TrendingItem]
     degraded: list[str]

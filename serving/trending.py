@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from feature_store.stores.base import StoreUnavailable, TrendingList
-from feature_store.trending import EVERYWHERE, TRENDING
+from feature_store.trending import EVERYWHERE, TRENDING, in_country
 from serving.guard import Ladder
 
 
@@ -43,7 +43,10 @@ class Trending:
         """The newest list known of a window."""
         return self._lists.get(window)
 
-    def top(self, window: str, category: str | None = None) -> Sequence[tuple[str, float]]:
-        """(item id, score), best first; of one category or of everything."""
+    def top(
+        self, window: str, category: str | None = None, country: str | None = None
+    ) -> Sequence[tuple[str, float]]:
+        """(item id, score), best first; of one category, of one country, or of everything."""
         published = self._lists.get(window)
-        return published.segments.get(category or EVERYWHERE, ()) if published else ()
+        segment = in_country(country) if country else category or EVERYWHERE
+        return published.segments.get(segment, ()) if published else ()

@@ -14,9 +14,9 @@ from typing import Final
 
 from pyflink.table.udf import ScalarFunction
 
-from feature_store.stores.base import Store, TrendingList
+from feature_store.stores.base import COUNTRY_SEPARATOR, Store, TrendingList, TrendingTile
 from feature_store.tiles import Window
-from feature_store.trending import CAP, EVERYWHERE, TRENDING, scores, top
+from feature_store.trending import CAP, COUNTRY, EVERYWHERE, TRENDING, in_country, scores, top
 from streaming.compiler import levels
 from streaming.sinks import PatientStore
 
@@ -29,24 +29,33 @@ CREATE TEMPORARY TABLE ticks (tick INT) WITH (
 
 
 def tiles(since: int) -> str:
-    """Each item's capped engagement per tile: rows (ms, tile_start, item, applied, weight)."""
+    """Each item's capped engagement per tile: rows (ms, tile_start, member, applied, weight).
+
+    An event of a country counts twice: everywhere, under the item's id, and in the country
+    (`TrendingTile.member`), where the cap holds again.
+    """
     used = sorted({window.level for window in TRENDING}, key=lambda level: level.ms)
+    events = f"{levels(used, since)} WHERE item_id <> ''"
+    separator = f"CHR({ord(COUNTRY_SEPARATOR)})"
     return f"""
-SELECT ms, tile_start, item_id, SUM(applied) AS applied, SUM(weight) AS weight
+SELECT ms, tile_start, member, SUM(applied) AS applied, SUM(weight) AS weight
 FROM (
-  SELECT actor, item_id, ms, tile_start, COUNT(*) AS applied,
+  SELECT actor, member, ms, tile_start, COUNT(*) AS applied,
     CASE WHEN SUM(weight) > {CAP} THEN CAST({CAP} AS BIGINT)
       WHEN SUM(weight) < -{CAP} THEN CAST(-{CAP} AS BIGINT) ELSE SUM(weight) END AS weight
-  FROM {levels(used, since)}
-  WHERE item_id <> ''
-  GROUP BY actor, item_id, ms, tile_start
-) GROUP BY item_id, ms, tile_start"""
+  FROM (
+    SELECT actor, item_id AS member, ms, tile_start, weight FROM {events}
+    UNION ALL
+    SELECT actor, item_id || {separator} || country AS member, ms, tile_start, weight
+    FROM {events} AND REGEXP(country, '{COUNTRY}')
+  ) GROUP BY actor, member, ms, tile_start
+) GROUP BY member, ms, tile_start"""
 
 
 def by_segment(
     ranked: Iterable[tuple[str, float]], categories: Mapping[str, str]
 ) -> dict[str, list[tuple[str, float]]]:
-    """The top lists: everywhere, and per category."""
+    """The top lists of one place: of everything, and per category."""
     lists: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for item, score in ranked:
         for segment in {EVERYWHERE, categories.get(item, EVERYWHERE)}:
@@ -56,12 +65,17 @@ def by_segment(
 
 
 def publish(store: Store, window: Window, now: int) -> None:
-    """Reads a window's tiles, ranks them and replaces its lists."""
-    oldest = window.oldest(now)
-    starts = range(oldest, now + 1, window.level.ms)
-    ranked = top(scores(store.read_trending_tiles(window.level, starts), window, now))
-    categories = _categories(store, [item for item, _ in ranked])
-    store.publish_trending(TrendingList(window.name, now, by_segment(ranked, categories)))
+    """Reads a window's tiles, ranks them by country and everywhere, and replaces its lists."""
+    starts = range(window.oldest(now), now + 1, window.level.ms)
+    tiles_of: dict[str, list[TrendingTile]] = defaultdict(list)
+    for tile in store.read_trending_tiles(window.level, starts):
+        tiles_of[tile.country].append(tile)
+    ranked = {place: top(scores(tiles, window, now)) for place, tiles in tiles_of.items()}
+    everything = ranked.pop(EVERYWHERE, [])
+    lists = by_segment(everything, _categories(store, [item for item, _ in everything]))
+    for country, best in ranked.items():
+        lists[in_country(country)] = by_segment(best, {}).get(EVERYWHERE, [])
+    store.publish_trending(TrendingList(window.name, now, lists))
 
 
 class PublishTrending(ScalarFunction):  # type: ignore[misc]

@@ -9,10 +9,12 @@ from typing import Final, Protocol
 import orjson
 
 from feature_store.declaration import Entity
-from feature_store.tiles import Level, Tile, TileSet, Version
+from feature_store.tiles import VERSION_WIDTH, Level, Tile, TileSet, Version
 
 #: How many of an actor's newest interactions are kept.
 RECENTS_KEPT: Final = 200
+#: Between an item and a country; ids hold no control characters.
+COUNTRY_SEPARATOR: Final = "\x1f"
 
 
 class StoreUnavailable(Exception):
@@ -62,17 +64,33 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class TrendingTile:
-    """Capped engagement of one item in one tile: what trending lists are made of."""
+    """Capped engagement of one item in one tile: what trending lists are made of.
+
+    `country` is empty for what happened everywhere. A tile's store holds both, by `member`.
+    """
 
     level: Level
     version: Version
     item_id: str
     weight: int
+    country: str = ""
+
+    @property
+    def member(self) -> str:
+        """The item, and the country if it is of one: no id holds the separator."""
+        return f"{self.item_id}{COUNTRY_SEPARATOR}{self.country}" if self.country else self.item_id
+
+    @classmethod
+    def of_member(cls, level: Level, member: str, value: str) -> TrendingTile:
+        """From its name in the tile and its stored value: the version, then the weight."""
+        item_id, _, country = member.partition(COUNTRY_SEPARATOR)
+        version, weight = Version.decode(value), int(value[VERSION_WIDTH:])
+        return cls(level, version, item_id, weight, country)
 
 
 @dataclass(frozen=True, slots=True)
 class TrendingList:
-    """A published list, whole: segment ("" = everywhere, or a category) -> [(item, score)]."""
+    """The lists of one window, whole: segment (see `feature_store.trending`) -> [(item, score)]."""
 
     window: str
     published_at: int

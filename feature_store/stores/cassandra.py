@@ -159,7 +159,7 @@ class CassandraStore:
             address = (t.level.code, t.version.moment)
             timestamp = _sequence_timestamp(t.version)
             rows[address].append(
-                insert.bind((*address, t.item_id, value, timestamp, _lives_s(t.level)))
+                insert.bind((*address, t.member, value, timestamp, _lives_s(t.level)))
             )
         self._write(rows)
 
@@ -205,11 +205,7 @@ class CassandraStore:
 
     def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
         found = self._execute_all(*(("get_trend", (level.code, start)) for start in starts))
-        return [
-            TrendingTile(level, Version.decode(r.value), r.item, int(r.value[VERSION_WIDTH:]))
-            for rows in found
-            for r in rows
-        ]
+        return [TrendingTile.of_member(level, r.item, r.value) for rows in found for r in rows]
 
     def scan_tiles(self) -> Iterator[Tile]:
         with _errors():

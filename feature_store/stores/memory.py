@@ -64,8 +64,8 @@ class MemoryStore:
     def write_trending_tiles(self, tiles: Iterable[TrendingTile]) -> None:
         for tile in tiles:
             stored = self._trending_tiles[tile.level.code, tile.version.moment]
-            if tile.item_id not in stored or stored[tile.item_id].version < tile.version:
-                stored[tile.item_id] = tile
+            if tile.member not in stored or stored[tile.member].version < tile.version:
+                stored[tile.member] = tile
 
     def publish_trending(self, trending: TrendingList) -> None:
         stored = self._trending.get(trending.window)

@@ -4,7 +4,7 @@ Keys, under the namespace:
   `user:{actor}`    hash  ring slots -> tiles, `record` -> profile
   `recent:{actor}`  zset  interaction -> event time
   `item:{id}`       hash  ring slots -> tiles, `record` -> metadata
-  `trend:{level}:{start}`  hash  item -> capped engagement in that tile
+  `trend:{level}:{start}`  hash  item, and item in a country -> capped engagement in that tile
   `trending`        hash  window -> published lists
   `items:changed`   zset  item -> when it last changed (the writer's clock)
 A stored value starts with its version in fixed-width text (`tiles.Version`), so one comparison of
@@ -153,7 +153,7 @@ class RedisStore:
         fields: dict[tuple[Level, int], list[str]] = defaultdict(list)
         for tile in tiles:
             value = f"{tile.version.encode()}{tile.weight}"
-            fields[tile.level, tile.version.moment] += (tile.item_id, value)
+            fields[tile.level, tile.version.moment] += (tile.member, value)
         with self._pipeline() as pipe:
             for (level, start), pairs in fields.items():
                 lives = level.slots * level.ms // 1000
@@ -213,9 +213,9 @@ class RedisStore:
                 pipe.hgetall(f"{self._prefix}trend:{level.code}:{start}")
             hashes = pipe.execute()
         return [
-            TrendingTile(level, Version.decode(value), item, int(value[VERSION_WIDTH:]))
+            TrendingTile.of_member(level, member, value)
             for weights in hashes
-            for item, value in weights.items()
+            for member, value in weights.items()
         ]
 
     def scan_tiles(self) -> Iterator[Tile]:

@@ -1,4 +1,4 @@
-"""`GET /api/trending`: what is moving now, everywhere or in one category."""
+"""`GET /api/trending`: what is moving now, everywhere, in one category or in one country."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from feature_store.events import Identifier
+from feature_store.trending import COUNTRY
 from serving.answers import TrendingAnswer, TrendingItem
 from serving.parts import Parts, Running
 
 router = APIRouter(prefix="/api", tags=["trending"])
 
 WindowName = Literal["5m", "1h", "24h"]
+Country = Annotated[str, StringConstraints(pattern=COUNTRY)]
 STALE: Final = ["trending"]
 
 
@@ -24,7 +33,15 @@ class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
     window: WindowName = "1h"
     category: Identifier | None = None
+    country: Country | None = None
     limit: int = Field(20, ge=1, le=100)
+
+    @field_validator("country")
+    @classmethod
+    def _one_segment(cls, country: str | None, others: ValidationInfo) -> str | None:
+        if country and others.data.get("category"):
+            raise ValueError("there is no list of a category in a country: leave one of them out")
+        return country
 
 
 @router.get("/trending", response_model=TrendingAnswer)
@@ -34,6 +51,7 @@ def trending(wanted: Annotated[Wanted, Query()], parts: Running) -> Response:
     return TrendingAnswer(
         window=wanted.window,
         category=wanted.category,
+        country=wanted.country,
         published_at=published.published_at if published else None,
         items=_items(wanted, parts),
         degraded=[] if parts.trending.fresh else STALE,
@@ -41,7 +59,7 @@ def trending(wanted: Annotated[Wanted, Query()], parts: Running) -> Response:
 
 
 def _items(wanted: Wanted, parts: Parts) -> list[TrendingItem]:
-    listed = parts.trending.top(wanted.window, wanted.category)
+    listed = parts.trending.top(wanted.window, wanted.category, wanted.country)
     cards = ((parts.catalogue.get(item_id), score) for item_id, score in listed)
     return [
         TrendingItem(

@@ -201,6 +201,15 @@ def test_trending_tiles_are_absolute_and_found_by_their_start(store: Store) -> N
     assert {(t.version.moment, t.weight) for t in found} == {(NOON, 9), (NOON + A_MINUTE, 4)}
 
 
+def test_what_trends_in_a_country_is_kept_beside_what_trends_everywhere(store: Store) -> None:
+    def weighs(weight: int, applied: int, country: str) -> TrendingTile:
+        return TrendingTile(MINUTE, Version.of_tile(NOON, 0, applied), "milk", weight, country)
+
+    store.write_trending_tiles([weighs(9, 3, ""), weighs(5, 2, "NO"), weighs(4, 1, "NO")])
+    found = store.read_trending_tiles(MINUTE, [NOON])
+    assert {(t.item_id, t.country, t.weight) for t in found} == {("milk", "", 9), ("milk", "NO", 5)}
+
+
 def test_a_trending_list_is_replaced_whole_and_never_by_an_older_one(store: Store) -> None:
     new = TrendingList("1h", NOON, {"": [("milk", 2.5)], "dairy": [("milk", 2.5)]})
     store.publish_trending(new)

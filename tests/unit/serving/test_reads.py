@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from feature_store.declaration import Entity
-from feature_store.stores.base import Record
+from feature_store.stores.base import Record, TrendingList
 from feature_store.tiles import Version
 from tests.unit.serving.world import NOW, World, ids, recent, record
 
@@ -31,6 +31,8 @@ from tests.unit.serving.world import NOW, World, ids, recent, record
         "/api/items?q=" + "a" * 129,
         "/api/trending?window=2h",
         "/api/trending?limit=0",
+        "/api/trending?country=norway",
+        "/api/trending?country=NO&category=dairy",
         "/api/users/%7F",
         "/api/users/sample?limit=0",
     ],
@@ -93,6 +95,15 @@ def test_search_wants_every_word(world: World) -> None:
     assert found(q="DAIRY chee") == ["cheese"]
     assert set(found(category="drinks")) == {"beer", "tea", "juice"}
     assert found(q="dairy tea") == []
+
+
+def test_trending_of_a_country_is_its_own_list(world: World) -> None:
+    lists = {"": [("tea", 2.0)], "country:NO": [("beer", 1.0)]}
+    world.hot.publish_trending(TrendingList("1h", NOW, lists))
+    world.settle()
+    said = world.http.get("/api/trending?window=1h&country=NO").json()
+    assert (said["country"], [item["id"] for item in said["items"]]) == ("NO", ["beer"])
+    assert world.http.get("/api/trending?window=1h&country=SE").json()["items"] == []
 
 
 def test_trending_is_told_with_titles(world: World) -> None:

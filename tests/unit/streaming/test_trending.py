@@ -11,8 +11,9 @@ from tests.builders import MINUTE as A_MINUTE
 from tests.builders import NOON
 
 
-def tile(item: str, weight: int, minutes_ago: int = 0) -> TrendingTile:
-    return TrendingTile(MINUTE, Version(NOON - minutes_ago * A_MINUTE, 0, 1), item, weight)
+def tile(item: str, weight: int, minutes_ago: int = 0, country: str = "") -> TrendingTile:
+    version = Version(NOON - minutes_ago * A_MINUTE, 0, 1)
+    return TrendingTile(MINUTE, version, item, weight, country)
 
 
 def published(*tiles: TrendingTile, now: int = NOON + 1) -> dict[str, list[str]]:
@@ -28,6 +29,11 @@ def published(*tiles: TrendingTile, now: int = NOON + 1) -> dict[str, list[str]]
 
 def test_the_most_engaging_item_leads_overall_and_in_its_category() -> None:
     assert published(tile("tea", 5), tile("milk", 9)) == {"": ["milk", "tea"], "dairy": ["milk"]}
+
+
+def test_a_country_has_a_list_of_what_happened_there() -> None:
+    tiles = (tile("tea", 9), tile("jam", 5), tile("jam", 4, country="NO"), tile("tea", 1, 2, "NO"))
+    assert published(*tiles) == {"": ["tea", "jam"], "country:NO": ["jam", "tea"]}
 
 
 def test_engagement_of_an_hour_ago_weighs_less_than_that_of_now() -> None:
