@@ -173,7 +173,12 @@ def _run(stack: Stack, job: Wanted, start_from: Path | None, held: int) -> str:
     stated = re.search(r"submitted with JobID (\w{32})", done.stdout)
     if done.returncode != 0 or stated is None:
         # Flink ends every such story with these, whatever it was about.
-        noise = ("Python process exits", "ProgramAbortException", "Fatal error while running")
+        noise = (
+            "Python process exits",
+            "Run python process failed",
+            "ProgramAbortException",
+            "Fatal error while running",
+        )
         story = [line for line in done.stdout.splitlines() if not any(n in line for n in noise)]
         why = telling_line("\n".join(story))
         raise StackError(f"Flink did not take the job {job.name}: {why} (see {log}).")
