@@ -25,6 +25,7 @@ from feature_store.settings import Settings
 from feature_store.topics import INTERACTIONS
 from infra.stack.errors import StackError
 from infra.stack.home import DEFAULT_ROOT, Home
+from infra.stack.interrupts import treat_termination_as_interrupt
 from infra.stack.jars import jars
 from infra.stack.prerequisites import java
 from infra.stack.stack import Stack
@@ -87,6 +88,7 @@ class Stage:
 @contextmanager
 def staged(services: Collection[str], home: str | None = None) -> Iterator[Stage]:
     """A stack of the benchmark's own, taken down at the end; `home` keeps its directory."""
+    treat_termination_as_interrupt()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as temporary:
         stack = Stack(Home(Path(home or temporary).resolve()))
         os.environ["MILLRACE_HOME"] = str(stack.home.root)

@@ -236,7 +236,8 @@ def main() -> None:
         configuration.set_string(key, value)
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
     build(env, Settings())
-    env.execute_async("pyflink_keyed")
+    # Without a name of its own: it is called what it was submitted as.
+    env.execute_async(None)
 
 
 def _capped(weight: int) -> int:
