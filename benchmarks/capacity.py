@@ -17,6 +17,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.stage import RESULTS
+from feature_store import declaration
+from feature_store.aggregates import Distinct
+from feature_store.declaration import Declaration, Entity, Feature
+from feature_store.settings import Settings
+from feature_store.stores.base import RECENTS_KEPT
+from feature_store.tiles import VERSION_WIDTH
 from feature_store.topics import INTERACTIONS
 
 #: What a core is loaded with on average, so that a peak and a dead node fit.
@@ -27,6 +33,11 @@ KEPT_EVERY_S: Final = 30
 COPIES: Final = 3
 HOURS_A_MONTH: Final = 730
 GB: Final = 1e9
+WEEK_S: Final = 7 * 86_400
+#: What Redis keeps beside a field of a hash and its value, and an interaction among the recents.
+FIELD_BYTES, RECENT_BYTES = 80, 200
+DIGITS: Final = 6
+HASH_DIGITS: Final = 19
 #: One node of each kind. Cassandra's writes a second are an assumption, not a measurement.
 REDIS_NODE_BYTES, CASSANDRA_NODE_BYTES, CASSANDRA_NODE_WRITES = 64 * GB, 1000 * GB, 10_000
 BROKER_BYTES_PER_S: Final = 250e6
@@ -53,6 +64,7 @@ class Measured:
     flink_us_per_event: float
     redis_us_per_event: float
     redis_bytes_per_user: float
+    events_per_user: float
     state_bytes_per_event: float
 
     @classmethod
@@ -65,6 +77,7 @@ class Measured:
             flink_us_per_event=_figure(growth, "flink_us_per_event"),
             redis_us_per_event=_figure(growth, "redis_us_per_event"),
             redis_bytes_per_user=_figure(growth, "redis_bytes_per_user"),
+            events_per_user=_figure(growth, "events_per_user"),
             state_bytes_per_event=_figure(growth, "state_bytes_per_user")
             / _figure(growth, "events_per_user"),
         )
@@ -98,16 +111,34 @@ class Sizing:
         )
 
 
-def size(work: Workload, seen: Measured) -> Sizing:
+def full_bytes(features: Declaration, entity: Entity) -> float:
+    """The most that Redis ever holds of one entity: every slot of its rings, every recent."""
+    tiles = sum(
+        level.slots * (FIELD_BYTES + VERSION_WIDTH + sum(map(_spelled, features.of(entity, level))))
+        for level in features.levels(entity)
+    )
+    return tiles + (RECENTS_KEPT * RECENT_BYTES if entity is Entity.USER else 0)
+
+
+def stored_bytes(work: Workload, seen: Measured, features: Declaration) -> float:
+    """What Redis holds: as measured for each event of a week, until the rings are full."""
+    weekly = work.events_per_s * WEEK_S / work.users
+    growing = work.users * seen.redis_bytes_per_user * weekly / seen.events_per_user
+    full = work.users * full_bytes(features, Entity.USER)
+    return min(growing, full + work.items * full_bytes(features, Entity.ITEM))
+
+
+def size(work: Workload, seen: Measured, features: Declaration) -> Sizing:
     """The formulas of `docs/capacity.md`."""
     rate = work.events_per_s
     hot_cores = rate * seen.flink_us_per_event / 1e6 / LOAD
     # A slot of each job keeps up with what one slot was measured to take.
     slots = _up(rate / seen.events_per_s / LOAD) + _up(rate / seen.kept_events_per_s / LOAD)
-    redis_bytes = 2 * work.users * seen.redis_bytes_per_user / LOAD
+    held = stored_bytes(work, seen, features)
+    redis_bytes = 2 * held / LOAD
     redis_cores = 2 * rate * seen.redis_us_per_event / 1e6 / LOAD
     # Twice the ring, three copies, halved by compression.
-    cassandra_bytes = COPIES * work.users * seen.redis_bytes_per_user
+    cassandra_bytes = COPIES * held
     active = min(work.users, rate * KEPT_EVERY_S) + min(work.items, rate * KEPT_EVERY_S)
     writes = COPIES * active / KEPT_EVERY_S
     # In, to two copies, and out to hot, kept and the lake.
@@ -162,7 +193,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=float, default=default, help=f"{what} ({default:g})")
     told = vars(parser.parse_args())
     prices = [told.pop(name) for name in ("per_core_hour", "per_gb_memory", "per_gb_disk")]
-    sizing = size(Workload(**told), Measured.load())
+    sizing = size(Workload(**told), Measured.load(), declaration.load(Settings().features))
     show(sizing, sizing.money(*prices))
 
 
@@ -178,6 +209,14 @@ def _figure(figures: dict[str, Any], name: str) -> float:
     if not figures.get(name):
         sys.exit(f"The newest {figures['bench']} says no {name}: run it with every side.")
     return float(figures[name])
+
+
+def _spelled(feature: Feature) -> int:
+    """Characters of a feature in a tile's body: name, total, punctuation."""
+    match feature.aggregate:
+        case Distinct(_, size):
+            return len(feature.name) + 6 + size * (HASH_DIGITS + 1)
+    return len(feature.name) + 4 + DIGITS
 
 
 def _up(number: float) -> int:
