@@ -3,7 +3,9 @@
 The baseline is what one writes first: each tile its own key, WATCH-free, with its version checked
 by the same kind of script, 500 commands to a pipeline. Ours sends one call per entity.
 
-    .venv/bin/python benchmarks/bench_tile_writes.py    # last line: {"bench": "tile_writes", "ours": …, "baseline": …, "ratio": …}
+    .venv/bin/python benchmarks/bench_tile_writes.py
+
+The last line is {"bench": "tile_writes", "ours": …, "baseline": …, "ratio": …}.
 """
 
 from __future__ import annotations
