@@ -16,6 +16,7 @@ from feature_store.declaration import Declaration, Entity
 from feature_store.events import Interaction, InvalidEvent, decode_interaction
 from feature_store.reference import Message, fold
 from feature_store.tiles import HOUR_MS, LEVEL_OF_MS, Total
+from tests.flink import arrived, local_flink
 
 #: (entity, id, level code, start) -> (events applied, body)
 Tiles = dict[tuple[str, str, str, int], tuple[int, str]]
@@ -52,9 +53,8 @@ class Flink:
     ) -> Tiles:
         from streaming import compiler, sources, steps
 
-        t_env = _flink()
-        log = [(None, _bytes(m.value), m.partition, m.offset, m.append_time) for m in messages]
-        accepted = sources.interactions(t_env, t_env.from_elements(log, _log_schema()))
+        t_env = local_flink()
+        accepted = sources.interactions(t_env, arrived(t_env, messages))
         applied = steps.first_copies(t_env, accepted, horizon_ms, remembered_ms=HOUR_MS)
         t_env.create_temporary_view("applied", applied)
         t_env.execute_sql(compiler.BOTTOM_K)
@@ -113,49 +113,6 @@ def decoded(messages: Sequence[Message]) -> list[dict[str, Any]]:
             more = {"query_text": event.query, "actor_hash": event.actor_hash}
             rows.append({**said, **place, "reason": None, **more})
     return rows
-
-
-def _flink() -> Any:
-    """A cluster inside this process that knows what of the job runs in the JVM."""
-    from pyflink.common import Configuration
-    from pyflink.datastream import StreamExecutionEnvironment
-    from pyflink.table import StreamTableEnvironment
-    from pyflink.util.java_utils import add_jars_to_context_class_loader
-
-    from infra.stack.jars import jars
-
-    urls = [jar.as_uri() for jar in jars("streaming")]
-    add_jars_to_context_class_loader(urls)
-    config = Configuration()
-    for key, value in {
-        "parallelism.default": "1",
-        "table.exec.mini-batch.enabled": "true",
-        "table.exec.mini-batch.allow-latency": "50 ms",
-        "table.exec.mini-batch.size": "3",
-        "pipeline.jars": ";".join(urls),
-    }.items():
-        config.set_string(key, value)
-    return StreamTableEnvironment.create(
-        StreamExecutionEnvironment.get_execution_environment(config)
-    )
-
-
-def _bytes(value: bytes | None) -> bytearray | None:
-    return None if value is None else bytearray(value)
-
-
-def _log_schema() -> Any:
-    from pyflink.table import DataTypes
-
-    return DataTypes.ROW(
-        [
-            DataTypes.FIELD("message_key", DataTypes.BYTES()),
-            DataTypes.FIELD("message", DataTypes.BYTES()),
-            DataTypes.FIELD("partition", DataTypes.INT()),
-            DataTypes.FIELD("offset", DataTypes.BIGINT()),
-            DataTypes.FIELD("appended", DataTypes.BIGINT()),
-        ]
-    )
 
 
 def body(**values: Total) -> str:
