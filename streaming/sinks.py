@@ -24,18 +24,19 @@ from feature_store.declaration import Entity
 from feature_store.settings import Settings
 from feature_store.stores import cassandra, redis
 from feature_store.stores.base import RECENTS_KEPT, Record, Store, StoreUnavailable
-from feature_store.tiles import DAY, FOLDED, GENERATIONS, Version
+from feature_store.tiles import DAY, FOLDED, GENERATIONS, Level, Version
 from feature_store.topics import Topic
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Options = dict[str, object]
 
 TILES: Final = """entity_id STRING, ms BIGINT, tile_start BIGINT, applied BIGINT, body STRING,
   PRIMARY KEY (entity_id, ms, tile_start) NOT ENFORCED"""
 RECENTS: Final = """actor STRING, event_time BIGINT, event_id STRING, type STRING, item_id STRING,
   quantity BIGINT, price_minor BIGINT, query_text STRING, append_time BIGINT"""
-TRENDING: Final = """ms BIGINT, tile_start BIGINT, item_id STRING, applied BIGINT, weight BIGINT,
-  PRIMARY KEY (item_id, ms, tile_start) NOT ENFORCED"""
+TRENDING: Final = """ms BIGINT, tile_start BIGINT, `member` STRING, applied BIGINT, weight BIGINT,
+  PRIMARY KEY (`member`, ms, tile_start) NOT ENFORCED"""
 
 STORES: Final[dict[str, Callable[[Settings], Store]]] = {
     "redis": redis.RedisStore.connect,
@@ -120,7 +121,9 @@ def register_tables(
         "connector": "millrace",
         "store": store,
         "namespace": settings.namespace,
-        "levels": ",".join(f"{l.code}:{l.ms}:{l.slots}:{l.kept_ms // 1000}" for l in FOLDED),
+        "levels": ",".join(
+            f"{one.code}:{one.ms}:{one.slots}:{one.kept_ms // 1000}" for one in FOLDED
+        ),
         "epoch": settings.epoch,
         "generation": generation,
         "generations": GENERATIONS,
@@ -146,8 +149,8 @@ def register_records(t_env: StreamTableEnvironment, name: str, writer: StoreWrit
     t_env.create_temporary_system_function(name, function)
 
 
-def _redis(settings: Settings) -> dict[str, dict[str, object]]:
-    upsert = {"address": settings.redis, "statement": redis.UPSERT}
+def _redis(settings: Settings) -> dict[str, Options]:
+    upsert: Options = {"address": settings.redis, "statement": redis.UPSERT}
     return {
         "user_tiles": {**upsert, "lives-s": redis.USER_TTL_S},
         "item_tiles": upsert,
@@ -156,16 +159,23 @@ def _redis(settings: Settings) -> dict[str, dict[str, object]]:
     }
 
 
-def _cassandra(settings: Settings) -> dict[str, dict[str, object]]:
-    common = {"address": settings.cassandra, "schema": ";".join(cassandra.schema(settings))}
-    tile = {**common, "statement": cassandra.STATEMENTS["tile"]}
-    recent = {"statement": cassandra.STATEMENTS["recent"], "lives-s": DAY.kept_ms // 1000}
+def _cassandra(settings: Settings) -> dict[str, Options]:
+    common: Options = {
+        "address": settings.cassandra,
+        "schema": ";".join(cassandra.schema(settings)),
+    }
+    tile: Options = {**common, "statement": cassandra.STATEMENTS["tile"]}
+    recent: Options = {"statement": cassandra.STATEMENTS["recent"], "lives-s": DAY.kept_ms // 1000}
     return {
         "user_tiles": tile,
         "item_tiles": tile,
         "recents": {**common, **recent},
         "trending_tiles": {**common, "statement": cassandra.STATEMENTS["trend"]},
     }
+
+
+def _spelled(level: Level) -> str:
+    return f"{level.code}:{level.ms}:{level.slots}:{level.kept_ms // 1000}"
 
 
 def _quoted(value: object) -> str:

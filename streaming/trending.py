@@ -38,18 +38,18 @@ def tiles(since: int) -> str:
     events = f"{levels(used, since)} WHERE item_id <> ''"
     separator = f"CHR({ord(COUNTRY_SEPARATOR)})"
     return f"""
-SELECT ms, tile_start, member, SUM(applied) AS applied, SUM(weight) AS weight
+SELECT ms, tile_start, `member`, SUM(applied) AS applied, SUM(weight) AS weight
 FROM (
-  SELECT actor, member, ms, tile_start, COUNT(*) AS applied,
+  SELECT actor, `member`, ms, tile_start, COUNT(*) AS applied,
     CASE WHEN SUM(weight) > {CAP} THEN CAST({CAP} AS BIGINT)
       WHEN SUM(weight) < -{CAP} THEN CAST(-{CAP} AS BIGINT) ELSE SUM(weight) END AS weight
   FROM (
-    SELECT actor, item_id AS member, ms, tile_start, weight FROM {events}
+    SELECT actor, item_id AS `member`, ms, tile_start, weight FROM {events}
     UNION ALL
-    SELECT actor, item_id || {separator} || country AS member, ms, tile_start, weight
+    SELECT actor, item_id || {separator} || country AS `member`, ms, tile_start, weight
     FROM {events} AND REGEXP(country, '{COUNTRY}')
-  ) GROUP BY actor, member, ms, tile_start
-) GROUP BY member, ms, tile_start"""
+  ) GROUP BY actor, `member`, ms, tile_start
+) GROUP BY `member`, ms, tile_start"""
 
 
 def by_segment(

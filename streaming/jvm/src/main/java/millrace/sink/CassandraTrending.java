@@ -5,13 +5,13 @@ import static java.util.stream.Collectors.groupingBy;
 import java.util.Collection;
 import org.apache.flink.table.data.RowData;
 
-/** (level ms, start, item id, applied, weight) rows -> rows of one partition per tile. */
+/** (level ms, start, member, applied, weight) rows -> rows of one partition per tile. */
 final class CassandraTrending implements Shape<CassandraTrending.Weight> {
-  record Weight(Tile tile, String item, long timestamp, String value) {}
+  record Weight(Tile tile, String member, long timestamp, String value) {}
 
   record Tile(Level level, long start) {}
 
-  private record Address(Tile tile, String item) {}
+  private record Address(Tile tile, String member) {}
 
   private final Cassandra cassandra;
   private final SinkOptions options;
@@ -30,7 +30,7 @@ final class CassandraTrending implements Shape<CassandraTrending.Weight> {
 
   @Override
   public Object identity(Weight weight) {
-    return new Address(weight.tile, weight.item);
+    return new Address(weight.tile, weight.member);
   }
 
   @Override
@@ -46,7 +46,7 @@ final class CassandraTrending implements Shape<CassandraTrending.Weight> {
   private Object[] values(Weight weight) {
     Level level = weight.tile.level;
     return new Object[] {
-      level.code(), weight.tile.start, weight.item, weight.value, weight.timestamp, level.keptS()
+      level.code(), weight.tile.start, weight.member, weight.value, weight.timestamp, level.keptS()
     };
   }
 }

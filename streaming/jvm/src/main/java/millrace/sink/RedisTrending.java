@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.Map;
 import org.apache.flink.table.data.RowData;
 
-/** (level ms, start, item id, applied, weight) rows -> items in one hash per tile. */
+/** (level ms, start, member, applied, weight) rows -> one hash per tile. */
 final class RedisTrending implements Shape<RedisTrending.Weight> {
-  record Weight(String tile, long livesS, String item, String value) {}
+  record Weight(String tile, long livesS, String member, String value) {}
 
-  private record Address(String tile, String item) {}
+  private record Address(String tile, String member) {}
 
   private final Redis redis;
   private final Guard upsert;
@@ -35,7 +35,7 @@ final class RedisTrending implements Shape<RedisTrending.Weight> {
 
   @Override
   public Object identity(Weight weight) {
-    return new Address(weight.tile, weight.item);
+    return new Address(weight.tile, weight.member);
   }
 
   @Override
@@ -44,7 +44,7 @@ final class RedisTrending implements Shape<RedisTrending.Weight> {
     Map<String, Long> lives = new HashMap<>();
     for (Weight weight : weights) {
       List<String> pairs = hashes.computeIfAbsent(weight.tile, tile -> new ArrayList<>());
-      pairs.add(weight.item);
+      pairs.add(weight.member);
       pairs.add(weight.value);
       lives.put(weight.tile, weight.livesS);
     }
