@@ -23,6 +23,8 @@ MEASURES: Final = ("quantity", "amount_minor", "weight")
 
 #: What may be told apart, and the column that holds its hash.
 HASHES: Final = {"actor": "actor_hash"}
+#: Of a 64-bit integer with its sign.
+DIGITS: Final = 20
 #: Hashes that a sketch keeps: 32 of them err by about 18 % (one standard deviation).
 SKETCH_SIZE: Final = 32
 
@@ -33,6 +35,10 @@ class Aggregate(Protocol[T]):
     @property
     def zero(self) -> T:
         """The total of no events; a tile does not spell it."""
+
+    @property
+    def widest(self) -> int:
+        """Characters that a total takes in a tile, at most."""
 
     @property
     def decays(self) -> bool:
@@ -56,6 +62,7 @@ class _Additive:
 
     __slots__ = ()
     zero: Final = 0
+    widest: Final = DIGITS
     decays: Final = True
 
     def merge(self, left: int, right: int) -> int:
@@ -105,6 +112,10 @@ class Distinct:
     @property
     def zero(self) -> list[int]:
         return []
+
+    @property
+    def widest(self) -> int:
+        return self.size * (DIGITS + len(",")) + len("[]")
 
     def add(self, total: list[int], event: Interaction) -> list[int]:
         return self.merge(total, [getattr(event, HASHES[self.measure])])

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from infra.commands import around, local, work
 from infra.commands.dlt import dlt
+from infra.commands.features import features
 from infra.commands.forward import forward
 from infra.commands.stream import stream
 from infra.stack.errors import StackError
@@ -60,6 +61,7 @@ forward(
 )
 app.add_typer(stream, name="stream", rich_help_panel=WORK)
 app.add_typer(dlt, name="dlt", rich_help_panel=WORK)
+app.add_typer(features, name="features", rich_help_panel=WORK)
 app.command(rich_help_panel=WORK, context_settings={"ignore_unknown_options": True})(work.nightly)
 app.command(rich_help_panel=WORK)(work.serve)
 forward(
