@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import merge as merge_sorted
 from itertools import groupby, islice
-from typing import Final, Literal, Protocol, TypeVar
+from typing import ClassVar, Final, Literal, Protocol, TypeVar
 
 from feature_store.events import HASH_BITS, Interaction
 
@@ -107,7 +107,7 @@ class Distinct:
 
     measure: Literal["actor"] = "actor"
     size: int = SKETCH_SIZE
-    decays: Final = False
+    decays: ClassVar[bool] = False
 
     @property
     def zero(self) -> list[int]:

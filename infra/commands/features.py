@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from textwrap import dedent
 from typing import Annotated
 
 import typer
@@ -59,15 +60,14 @@ def explain(
     settings = Stack.from_environment().settings()
     feature = _find(_declared(settings), name, entity)
     alone = Declaration((feature,))
-    typer.echo(
-        f"-- Flink: a row for each tile that changed\n{flink.tiles(alone, feature.entity, 0)}"
-    )
-    typer.echo(f"\n-- Spark: the recount\n{spark.entity_tiles(alone, feature.entity, 'applied')}")
-    if alone.lifelong(feature.entity):
-        typer.echo(f"\n-- Spark: the base\n{spark.bases(alone, feature.entity, 'ever', 0)}")
+    of = feature.entity
+    _print("Flink: a row for each tile that changed", flink.tiles(alone, of, since=0))
+    _print("Spark: the recount", spark.entity_tiles(alone, of, "applied"))
+    if alone.lifelong(of):
+        _print("Spark: the base", spark.bases(alone, of, "ever", until=0))
     if key is not None:
-        typer.echo(f"\n-- Redis: {feature.entity} {key}, now")
-        for line in values(feature, _tiles(settings, feature.entity, key), _now()):
+        typer.echo(f"-- Redis: {of} {key}, now")
+        for line in values(feature, _tiles(settings, of, key), _now()):
             typer.echo(line)
 
 
@@ -129,6 +129,10 @@ def _tiles(settings: Settings, entity: Entity, key: str) -> TileSet:
         raise StackError(f"{error}. `millrace up` starts the stack.") from error
     finally:
         store.close()
+
+
+def _print(title: str, sql: str) -> None:
+    typer.echo(f"-- {title}\n{dedent(sql).strip()}\n")
 
 
 def _now() -> int:
