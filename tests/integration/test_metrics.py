@@ -43,6 +43,6 @@ def hot(stack: Stack, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> It
 
 def test_a_running_job_is_scraped_from_both_halves_of_the_cluster(stack: Stack, hot: str) -> None:
     scrape_until(stack, "flink-jobmanager", "flink_jobmanager_job_uptime", hot.replace("-", "_"))
-    scrape_until(
-        stack, "flink-taskmanager", "flink_taskmanager_job_task_numRecordsIn", hot.replace("-", "_")
-    )
+    for counted in ("numRecordsIn", "operator_millrace_applied"):
+        name = f"flink_taskmanager_job_task_{counted}"
+        scrape_until(stack, "flink-taskmanager", name, hot.replace("-", "_"))
