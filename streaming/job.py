@@ -115,6 +115,10 @@ def environment(settings: Settings, deployment: Deployment) -> StreamTableEnviro
         "table.exec.mini-batch.enabled": "true",
         "table.exec.mini-batch.allow-latency": f"{deployment.latency_ms} ms",
         "table.exec.mini-batch.size": "20000",
+        # A row waits for company on its way to the next task, but not for long.
+        "execution.buffer-timeout.interval": f"{deployment.latency_ms // 10} ms",
+        # No operator changes a row that it was given: no copies between them.
+        "pipeline.object-reuse": "true",
         # Keys are many and even: combining before the exchange costs more than it saves.
         "table.optimizer.agg-phase-strategy": "ONE_PHASE",
         "python.fn-execution.bundle.time": str(deployment.bundle_ms),

@@ -51,12 +51,9 @@ class Flink:
     def tiles(
         self, declaration: Declaration, horizon_ms: int, messages: Sequence[Message]
     ) -> Tiles:
-        from streaming import compiler, sources, steps
+        from streaming import compiler
 
-        t_env = local_flink()
-        accepted = sources.interactions(t_env, arrived(t_env, messages))
-        applied = steps.first_copies(t_env, accepted, horizon_ms, remembered_ms=HOUR_MS)
-        t_env.create_temporary_view("applied", applied)
+        t_env = flink(horizon_ms, messages)
         t_env.execute_sql(compiler.BOTTOM_K)
         found: Tiles = {}
         for entity in Entity:
@@ -92,6 +89,17 @@ class Spark:
 
 
 ENGINES: Mapping[str, type[Engine]] = {"reference": Reference, "flink": Flink, "spark": Spark}
+
+
+def flink(horizon_ms: int, messages: Sequence[Message]) -> Any:
+    """A table environment in which the view `applied` holds the first copies of the messages."""
+    from streaming import sources, steps
+
+    t_env = local_flink()
+    accepted = sources.interactions(t_env, arrived(t_env, messages))
+    applied = steps.first_copies(t_env, accepted, horizon_ms, remembered_ms=HOUR_MS)
+    t_env.create_temporary_view("applied", applied)
+    return t_env
 
 
 def decoded(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -1,0 +1,109 @@
+"""The job's sinks in the JVM leave in a store what its Python class would have written there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from feature_store.declaration import Entity
+from feature_store.settings import Settings
+from feature_store.stores.base import Recent, Store, TrendingTile
+from feature_store.stores.memory import MemoryStore
+from feature_store.tiles import DAY, HOUR, LEVEL_OF_MS, MINUTE, Tile, Version
+from streaming import sinks
+from tests.builders import NOON
+from tests.contracts.conftest import REAL
+from tests.flink import local_flink
+
+EPOCH, GENERATION = 2, 7
+AWKWARD = 'quo"te\\ \t日本 💧 \x7f'
+
+#: (entity id, level, start, events applied, body)
+TILES: list[tuple[Any, ...]] = [
+    ("ann", DAY.ms, DAY.start(NOON), 3, '{"purchases":2,"views":1}'),
+    ("ann", HOUR.ms, NOON, 2, '{"views":2}'),
+    ("ann", HOUR.ms, NOON + HOUR.ms, 1, '{"views":1}'),
+    ("bob", MINUTE.ms, NOON, 1, "{}"),
+    (AWKWARD, MINUTE.ms, NOON, 1, '{"actors":[1,2]}'),
+]
+#: (actor, event time, event id, type, item, quantity, price, query, append time)
+RECENTS: list[tuple[Any, ...]] = [
+    ("ann", NOON, "e1", "view", "milk", 1, 199, "", NOON + 5),
+    ("ann", NOON, "e2", "search", "", 1, 0, AWKWARD, NOON + 5),
+    ("bob", NOON + 1, AWKWARD, "view", AWKWARD, 3, 0, "", NOON + 6),
+]
+#: (level, start, member, events applied, weight)
+TRENDING: list[tuple[Any, ...]] = [
+    (MINUTE.ms, NOON, "milk", 2, 20),
+    (MINUTE.ms, NOON, "milk\x1fNO", 1, -3),
+    (HOUR.ms, NOON, AWKWARD, 1, 5),
+]
+
+
+@pytest.fixture(params=REAL)
+def store(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Store]:
+    """A store that the sinks of a job wrote all rows to, and then older ones of the same tiles."""
+    settings = settings.model_copy(update={"epoch": EPOCH})
+    for rows in (TILES, [older(row) for row in TILES]):
+        run(settings, request.param, {"user_tiles": rows, "item_tiles": rows})
+    run(settings, request.param, {"recents": RECENTS, "trending_tiles": TRENDING})
+    store = REAL[request.param](settings)
+    yield store
+    store.close()
+
+
+def older(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The tile as it was before its last event."""
+    return (*row[:3], row[3] - 1, '{"views":99}')
+
+
+def run(settings: Settings, store: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+    """Inserts rows into the job's tables, in a job of their own."""
+    t_env = local_flink()
+    sinks.register_tables(t_env, settings, store, GENERATION, sinks.Pace(2, 10))
+    job = t_env.create_statement_set()
+    for table, some in rows.items():
+        types = t_env.from_path(table).get_schema().to_row_data_type()
+        job.add_insert(table, t_env.from_elements(some, types))
+    job.execute().wait()
+
+
+def expected() -> MemoryStore:
+    """What Python would have written."""
+    store = MemoryStore()
+    for entity in Entity:
+        store.write_tiles(
+            Tile(entity, key, LEVEL_OF_MS[ms], version(start, applied), body)
+            for key, ms, start, applied, body in TILES
+        )
+    store.write_recents((actor, Recent(*fields)) for actor, *fields, _ in RECENTS)
+    store.write_trending_tiles(
+        TrendingTile.of_member(
+            LEVEL_OF_MS[ms], member, f"{version(start, applied).encode()}{weight}"
+        )
+        for ms, start, member, applied, weight in TRENDING
+    )
+    return store
+
+
+def version(start: int, applied: int) -> Version:
+    return Version.of_tile(start, EPOCH, applied, GENERATION)
+
+
+def test_the_sinks_write_what_python_writes_and_nothing_older(store: Store) -> None:
+    python = expected()
+    assert sorted(store.scan_tiles(), key=repr) == sorted(python.scan_tiles(), key=repr)
+    for actor in ("ann", "bob"):
+        assert store.read_user(actor).recents == python.read_user(actor).recents
+    for level in (MINUTE, HOUR):
+        found = store.read_trending_tiles(level, [NOON])
+        assert sorted(found, key=repr) == sorted(
+            python.read_trending_tiles(level, [NOON]), key=repr
+        )
+
+
+def test_an_item_that_changed_is_known_to_have_changed(store: Store) -> None:
+    if store.name == "redis":
+        assert set(store.changed_items(0)) == {"ann", "bob", AWKWARD}

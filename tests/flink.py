@@ -1,0 +1,59 @@
+"""A Flink cluster inside the test's own process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from feature_store.reference import Message
+
+
+def local_flink(**options: str) -> Any:
+    """A table environment that has the connectors and what of the job runs in the JVM."""
+    from pyflink.common import Configuration
+    from pyflink.datastream import StreamExecutionEnvironment
+    from pyflink.table import StreamTableEnvironment
+    from pyflink.util.java_utils import add_jars_to_context_class_loader
+
+    from infra.stack.jars import jars
+
+    urls = [jar.as_uri() for jar in (*jars("flink"), *jars("streaming"))]
+    add_jars_to_context_class_loader(urls)
+    config = Configuration()
+    for key, value in {
+        "parallelism.default": "1",
+        "table.exec.mini-batch.enabled": "true",
+        "table.exec.mini-batch.allow-latency": "50 ms",
+        "table.exec.mini-batch.size": "3",
+        "pipeline.jars": ";".join(urls),
+        **options,
+    }.items():
+        config.set_string(key, value)
+    return StreamTableEnvironment.create(
+        StreamExecutionEnvironment.get_execution_environment(config)
+    )
+
+
+def arrived(t_env: Any, messages: Sequence[Message]) -> Any:
+    """The messages as a table, as `streaming/sources.py` reads them from a topic."""
+    from pyflink.table import DataTypes
+
+    kinds = {
+        "message_key": DataTypes.BYTES(),
+        "message": DataTypes.BYTES(),
+        "partition": DataTypes.INT(),
+        "offset": DataTypes.BIGINT(),
+        "appended": DataTypes.BIGINT(),
+    }
+    rows = [
+        (
+            None,
+            None if m.value is None else bytearray(m.value),
+            m.partition,
+            m.offset,
+            m.append_time,
+        )
+        for m in messages
+    ]
+    fields = [DataTypes.FIELD(name, kind) for name, kind in kinds.items()]
+    return t_env.from_elements(rows, DataTypes.ROW(fields))
