@@ -1,0 +1,69 @@
+"""What Flink's SQL makes of engagement: capped for each actor, everywhere and in each country."""
+
+from __future__ import annotations
+
+import pytest
+
+from feature_store.stores.base import TrendingTile
+from feature_store.tiles import MINUTE, MINUTE_MS, Version
+from feature_store.trending import CAP
+from streaming import trending
+from tests.builders import NOON, Sent, dislike, log_of, purchase, view
+from tests.spec.engines import flink
+from tests.spec.examples import HORIZON
+
+#: (item, country) -> (events applied, weight), in the minute of noon.
+Weights = dict[tuple[str, str], tuple[int, int]]
+
+
+def at_home(sent: Sent, country: str) -> Sent:
+    """The same with a country stamped on it."""
+    assert isinstance(sent.body, dict)
+    return Sent({**sent.body, "context": {"country": country}}, sent.arrives)
+
+
+LOG = [
+    view("ann", "milk", at=NOON),
+    view("bob", "milk", at=NOON + 1),
+    *(purchase("bot", "spam", at=NOON + n) for n in range(50)),
+    purchase("ann", "spam", at=NOON + 3),
+    *(dislike("foe", "jam", at=NOON + n) for n in range(50)),
+    *(at_home(purchase("bot", "tea", at=NOON + n), "NO" if n % 2 else "SE") for n in range(50)),
+    at_home(view("eve", "tea", at=NOON + 7), "NO"),
+    at_home(view("eve", "rye", at=NOON + 7), "Norway"),
+    view("ann", "milk", at=NOON + MINUTE_MS),
+]
+
+
+@pytest.fixture(scope="module")
+def weights() -> Weights:
+    found: dict[str, tuple[int, int]] = {}
+    query = trending.tiles(since=0)
+    with flink(HORIZON, log_of(LOG)).execute_sql(query).collect() as changes:
+        for ms, start, member, applied, weight in changes:
+            if (ms, start) == (MINUTE.ms, NOON):
+                found[member] = max(found.get(member, (0, 0)), (applied, weight))
+    tiles = (
+        TrendingTile.of_member(MINUTE, member, f"{Version(NOON, 0, applied).encode()}{weight}")
+        for member, (applied, weight) in found.items()
+    )
+    return {(t.item_id, t.country): (t.version.sequence, t.weight) for t in tiles}
+
+
+def test_an_item_weighs_what_different_actors_did_with_it(weights: Weights) -> None:
+    assert weights["milk", ""] == (2, 2)
+
+
+def test_nobody_moves_an_item_by_more_than_the_cap(weights: Weights) -> None:
+    assert weights["spam", ""] == (51, CAP + 10)
+    assert weights["jam", ""] == (50, -CAP)
+
+
+def test_a_country_has_its_own_tiles_and_its_own_cap(weights: Weights) -> None:
+    assert weights["tea", ""] == (51, CAP + 1)
+    assert weights["tea", "NO"] == (26, CAP + 1)
+    assert weights["tea", "SE"] == (25, CAP)
+
+
+def test_what_is_no_country_code_makes_no_country(weights: Weights) -> None:
+    assert {country for item, country in weights if item == "rye"} == {""}
