@@ -7,6 +7,7 @@ is ever less than it was.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +22,7 @@ from infra.stack.wanted import Wanted, wanted
 
 #: The second wait is for what arrived during the first; after it the new job keeps pace.
 WAITS: Final = 2
+SLOTS_WITHIN_S: Final = 60.0
 #: H of log may take hours; a person who has waited enough presses Ctrl-C.
 LONGEST_REPLAY_S: Final = 7 * 24 * 3600.0
 
@@ -68,9 +70,17 @@ def _abandon_unfinished(stack: Stack, current: Wanted) -> None:
 
 
 def _require_slots(stack: Stack, job: Wanted) -> None:
-    free = call_json(f"{stack.environment()['MILLRACE_FLINK']}/overview")["slots-available"]
-    if free < job.parallelism:
-        raise StackError(
-            f"{job.name} needs {job.parallelism} free slots beside the running jobs and Flink has "
-            f"{free}: cancel another job, or submit this one with a lower --parallelism first."
-        )
+    """Waits for free slots: a task manager that was killed is back within a minute."""
+    deadline = time.monotonic() + SLOTS_WITHIN_S
+    while (free := _free_slots(stack)) < job.parallelism:
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"{job.name} needs {job.parallelism} free slots beside the running jobs and Flink "
+                f"has {free}: cancel another job, or submit this one with a lower --parallelism."
+            )
+        time.sleep(1)
+
+
+def _free_slots(stack: Stack) -> int:
+    overview = call_json(f"{stack.environment()['MILLRACE_FLINK']}/overview")
+    return int(overview["slots-available"])

@@ -86,7 +86,7 @@ def submit(stack: Stack, job: Wanted) -> str:
         start_from = Path(job.start_from) if job.start_from else None
         if start_from is None:
             discard_checkpoints(stack, job)
-        # First the intention: killed from here on, the supervisor ends what was begun.
+        # First the intention: killed from here on, the supervisor finishes what was begun.
         remember(stack.home, job)
         try:
             return _run(stack, job, start_from, held)

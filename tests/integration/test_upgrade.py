@@ -59,11 +59,14 @@ def shop(
     now = time.time_ns() // 1_000_000
     with Sender(settings) as sender:
         sender.send_all(event(n, now - n * HOUR // 20) for n in range(2 * DAY // HOUR * 20))
+    # Cancelling a Python job may take the task manager down with it: somebody must restart it.
+    stack.up(["supervisor"])
     for deployment in DEPLOYMENTS:
         deploy(stack, deployment)
     yield stack.settings()
     for deployment in DEPLOYMENTS:
         cancel(stack, deployment)
+    stack.down(["supervisor"])
 
 
 def event(number: int, at: int) -> Message:
