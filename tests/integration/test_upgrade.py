@@ -102,7 +102,7 @@ class Reader(threading.Thread):
     """Reads a store all the time; what it has once seen must never be less."""
 
     def __init__(self, store: Store) -> None:
-        super().__init__()
+        super().__init__(daemon=True)  # a test that fails must not wait for it
         self.reads = 0
         self.wrong: list[str] = []
         self._store = store
