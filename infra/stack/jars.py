@@ -1,4 +1,4 @@
-"""Fetches the jars of each service with Maven, and builds ours, each into a directory of its own."""
+"""Fetches the jars of each service with Maven and builds ours, each into a directory of its own."""
 
 from __future__ import annotations
 

@@ -66,7 +66,10 @@ def run(settings: Settings, store: str, rows: dict[str, list[tuple[Any, ...]]]) 
     job = t_env.create_statement_set()
     for table, some in rows.items():
         types = t_env.from_path(table).get_schema().to_row_data_type()
-        job.add_insert(table, t_env.from_elements(some, types))
+        t_env.create_temporary_view(f"{table}_rows", t_env.from_elements(some, types))
+        # These rows have no fold before them that would tell the planner their key.
+        conflict = "" if table == "recents" else "ON CONFLICT DO DEDUPLICATE"
+        job.add_insert_sql(f"INSERT INTO {table} SELECT * FROM {table}_rows {conflict}")
     job.execute().wait()
 
 
