@@ -11,7 +11,7 @@ from feature_store.stores.base import Store
 from feature_store.tiles import DAY, LEVEL_OF_CODE, Version
 from infra.stack.errors import StackError
 
-POLL_S = 0.05
+POLL_S = 0.25
 
 
 def wait_until_written(stage: Stage, log: Log, timeout_s: float = 1800) -> float:

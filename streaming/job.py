@@ -48,9 +48,9 @@ class Deployment:
 
 
 DEPLOYMENTS: Final = {
-    "hot": Deployment("hot", "redis", 100, 50, 1, 10, sinks.Pace(2000, 5), dead_letters=True),
+    "hot": Deployment("hot", "redis", 100, 50, 1, 10, sinks.Pace(20_000, 5), dead_letters=True),
     "kept": Deployment(
-        "kept", "cassandra", 30_000, 1000, 30, 60, sinks.Pace(5000, 1000), dead_letters=False
+        "kept", "cassandra", 30_000, 1000, 30, 60, sinks.Pace(20_000, 1000), dead_letters=False
     ),
 }
 

@@ -11,7 +11,7 @@ final class StoreSink<R> implements Sink<RowData> {
   private final int batch;
   private final long lingerMs;
 
-  /** A batch is sent when it has `batch` rows, or `lingerMs` after its first. */
+  /** A batch is sent `lingerMs` after its first row; with `batch` rows it blocks those behind. */
   StoreSink(Shape<R> shape, int batch, long lingerMs) {
     this.shape = shape;
     this.batch = batch;

@@ -69,11 +69,24 @@ final class StoreWriter<R> implements SinkWriter<RowData> {
 
   private void add(R row) throws IOException, InterruptedException {
     if (waiting.isEmpty()) {
-      clock.registerTimer(clock.getCurrentProcessingTime() + lingerMs, time -> send());
+      linger();
     }
     waiting.put(shape.identity(row), row);
     if (waiting.size() >= batch) {
       send();
+    }
+  }
+
+  /** While a batch is on its way the next one grows: the busier the store, the fatter the rows. */
+  private void linger() {
+    clock.registerTimer(clock.getCurrentProcessingTime() + lingerMs, time -> sendIfFree());
+  }
+
+  private void sendIfFree() throws IOException, InterruptedException {
+    if (onItsWay.isDone()) {
+      send();
+    } else {
+      linger();
     }
   }
 
