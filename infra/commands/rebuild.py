@@ -13,8 +13,10 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from feature_store.stores.base import StoreUnavailable
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
+from infra.drain import drain, end_offsets
 from infra.rebuild import Parts, from_lake, from_store, is_empty, rebuild
 from infra.stack.errors import StackError
+from infra.stack.jobs import require_live
 from infra.stack.spark import NIGHTLY, spark_submit
 from infra.stack.stack import Stack
 
@@ -48,6 +50,7 @@ def run(
             spark_submit(stack, NIGHTLY, ["--recount-only"])
             parts = from_lake(settings)
         else:
+            _catch_up(console, stack)
             parts = from_store(kept, time.time_ns() // 1_000_000)
         _rebuild(console, hot, parts)
     except StoreUnavailable as gone:
@@ -56,6 +59,17 @@ def run(
             "what is written already stays."
         ) from gone
     console.print("Redis is refilled.")
+
+
+def _catch_up(console: Console, stack: Stack) -> None:
+    """Cassandra is up to half a minute behind: what Redis lost last may not be there yet."""
+    try:
+        require_live(stack, "kept")
+    except StackError as nobody:
+        console.print(f"refilling with what Cassandra has: {nobody}")
+        return
+    with console.status("waiting until Cassandra has all that was said"):
+        drain(stack, stack.settings(), "kept", end_offsets(stack.settings()))
 
 
 def _rebuild(console: Console, into: RedisStore, parts: Parts) -> None:

@@ -78,7 +78,10 @@ def test_no_bad_message_restarted_a_job(pipeline: Pipeline, deployment: str) -> 
     name = f"{pipeline.settings.namespace}-{deployment}"
     job = require_live(pipeline.stack, name)
     url = pipeline.stack.environment()["MILLRACE_FLINK"]
-    told = call_json(f"{url}/jobs/{job.id}/metrics?get=numRestarts")
+    deadline = time.monotonic() + 30  # Flink gathers metrics when first asked for them
+    while not (told := call_json(f"{url}/jobs/{job.id}/metrics?get=numRestarts")):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
     assert [metric["value"] for metric in told] == ["0"]
 
 

@@ -103,13 +103,13 @@ def test_a_generation_is_never_used_twice(shop: Stack) -> None:
 def test_a_restart_compiles_the_declaration_of_the_submission(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = tmp_path / "shop_features.py"
+    module = tmp_path / "frozen_features.py"
     module.write_text("FEATURES = ()\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     home = Home(tmp_path / "home")
-    first = freeze(home, "shop_features")
+    first = freeze(home, "frozen_features")
     module.write_text("FEATURES = ()  # of tomorrow\n")
-    second = freeze(home, "shop_features")
+    second = freeze(home, "frozen_features")
     kept = home.declarations / f"{first['MILLRACE_FEATURES']}.py"
     assert kept.read_text() == "FEATURES = ()\n"
     assert first["MILLRACE_FEATURES"] != second["MILLRACE_FEATURES"]
