@@ -121,9 +121,7 @@ def register_tables(
         "connector": "millrace",
         "store": store,
         "namespace": settings.namespace,
-        "levels": ",".join(
-            f"{one.code}:{one.ms}:{one.slots}:{one.kept_ms // 1000}" for one in FOLDED
-        ),
+        "levels": ",".join(map(_spelled, FOLDED)),
         "epoch": settings.epoch,
         "generation": generation,
         "generations": GENERATIONS,

@@ -27,14 +27,6 @@ public class BottomK extends AggregateFunction<Long[], BottomK.Sketch> {
     }
   }
 
-  /**
-   * Never called: the first copy of an event is never taken back. With mini-batch the planner does
-   * not know that, and asks for this method.
-   */
-  public void retract(Sketch sketch, Long hash, Integer size) {
-    throw new UnsupportedOperationException("BottomK cannot forget a hash");
-  }
-
   @Override
   public @DataTypeHint("ARRAY<BIGINT>") Long[] getValue(Sketch sketch) {
     long[] smallest = sketch.smallest;

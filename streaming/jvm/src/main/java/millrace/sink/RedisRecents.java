@@ -3,31 +3,15 @@ package millrace.sink;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
-import org.apache.flink.table.data.RowData;
 
 /** Interactions -> a sorted set per actor, trimmed to the newest. */
-final class RedisRecents implements Shape<Recent> {
+final class RedisRecents implements Recents {
   private final Redis redis;
   private final SinkOptions options;
 
   RedisRecents(SinkOptions options) {
     this.options = options;
     redis = new Redis(options.address());
-  }
-
-  @Override
-  public Recent read(RowData row) {
-    return Recent.of(row);
-  }
-
-  @Override
-  public Object identity(Recent recent) {
-    return recent;
-  }
-
-  @Override
-  public long appended(Recent recent) {
-    return recent.appended();
   }
 
   @Override

@@ -15,8 +15,7 @@ final class StoreTable implements DynamicTableSink {
 
   @Override
   public ChangelogMode getChangelogMode(ChangelogMode requested) {
-    // Recents read the deduplication that tiles read: asking for all of it keeps it one operator.
-    return options.kind().equals("recents") ? ChangelogMode.all() : ChangelogMode.upsert();
+    return options.kind().equals("recents") ? ChangelogMode.insertOnly() : ChangelogMode.upsert();
   }
 
   @Override

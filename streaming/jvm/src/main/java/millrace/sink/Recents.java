@@ -1,0 +1,21 @@
+package millrace.sink;
+
+import org.apache.flink.table.data.RowData;
+
+/** What recents are in every store: each is written once, and tells how fresh it is. */
+interface Recents extends Shape<Recent> {
+  @Override
+  default Recent read(RowData row) {
+    return Recent.of(row);
+  }
+
+  @Override
+  default Object identity(Recent recent) {
+    return recent;
+  }
+
+  @Override
+  default long appended(Recent recent) {
+    return recent.appended();
+  }
+}
