@@ -77,7 +77,7 @@ def ids(answer: Answer) -> list[str]:
 
 def some_user(url: str) -> str:
     """A user with a history, the same one for the same bundle."""
-    users = call_json(f"{url}/api/users/sample?limit=1")["users"]
+    users = call_json(f"{url}/api/users?limit=1")["users"]
     if not users:
         raise StackError("Serving knows no user: has a champion been published?")
     return str(users[0])

@@ -42,6 +42,11 @@ class Ranker:
         scores = self._booster.predict(matrix, num_threads=1)
         return np.asarray(scores, dtype=np.float32)
 
+    def contributions(self, matrix: Floats) -> Floats:
+        """What each column adds to each row's score, (candidates, columns): SHAP values."""
+        said = self._booster.predict(matrix, num_threads=1, pred_contrib=True)
+        return np.asarray(said, dtype=np.float32)[:, :-1]
+
     def importance(self) -> dict[str, float]:
         """Gain by column, largest first: what the ranker leans on."""
         gains = self._booster.feature_importance("gain")

@@ -21,6 +21,39 @@ class Answer(BaseModel):
         return Response(self.model_dump_json(), status, media_type="application/json")
 
 
+class Offer(Answer):
+    """What one source said of an item."""
+
+    source: str = Field(examples=["covisitation"])
+    rank: int = Field(description="Its place among the source's own, 1 the best.", examples=[3])
+    score: Finite = Field(description="In the source's own terms.", examples=[0.42])
+
+
+class ColumnEffect(Answer):
+    """How one of the ranker's columns moved an item's score."""
+
+    column: str = Field(examples=["pair_days_since_last"])
+    value: float | None = Field(description="What the column said; null for unknown.")
+    effect: Finite = Field(description="Added to the score, in the ranker's units.")
+
+
+class ItemExplanation(Answer):
+    """Where an item stood before caps and diversity, and what put it there."""
+
+    rank: int = Field(examples=[4])
+    offers: list[Offer]
+    columns: list[ColumnEffect] = Field(description="The strongest first.")
+
+
+class Explanation(Answer):
+    """What happened on the way to a list."""
+
+    steps_ms: dict[str, float] = Field(examples=[{"features": 0.8, "rank": 2.1}])
+    offered: int = Field(description="Items that any source offered.")
+    allowed: int = Field(description="Those that the rules let through, and what filled up.")
+    left_out: dict[str, int] = Field(description="How many each rule left out.")
+
+
 class RecommendedItem(Answer):
     """One item of a list, with where it came from and why."""
 
@@ -32,12 +65,13 @@ class RecommendedItem(Answer):
     score: Finite = Field(description="Comparable within one answer only.", examples=[1.73])
     sources: list[str] = Field(examples=[["als", "own"]])
     reason: str = Field(examples=["because you viewed Whole milk"])
+    explain: ItemExplanation | None = Field(None, description="With `explain=true`.")
 
 
 class Recommendations(Answer):
     """A personal list, and everything needed to judge it."""
 
-    user_id: str
+    user_id: str | None = Field(description="Whom it is for; null for nobody in particular.")
     items: list[RecommendedItem]
     bundle: str | None = Field(description="The bundle that made it.", examples=["0f3c…"])
     impression_id: str
@@ -52,6 +86,10 @@ class Recommendations(Answer):
         description="What is missing; empty when all is well.", examples=[["redis"]]
     )
     sources: dict[str, int] = Field(description="Items by source.", examples=[{"als": 7}])
+    next_cursor: str | None = Field(
+        None, description="Asks for the next page, which repeats nothing; null where it ends."
+    )
+    explain: Explanation | None = Field(None, description="With `explain=true`.")
 
 
 class Accepted(Answer):
@@ -76,9 +114,32 @@ class ItemAnswer(Answer):
 
 
 class ItemList(Answer):
-    """Items that match a search."""
+    """Items that match a search, in order of their ids."""
 
     items: list[ItemAnswer]
+    next_cursor: str | None = Field(None, description="Asks for the next page; null at the end.")
+
+
+class SimilarItem(Answer):
+    """One item that goes with another."""
+
+    id: str
+    title: str
+    category: list[str]
+    brand: str | None
+    price: float | None
+    score: Finite = Field(description="1 for what every source puts first.", examples=[0.83])
+    sources: list[str] = Field(examples=[["covisitation", "content"]])
+    reason: str = Field(examples=["often bought together"])
+
+
+class SimilarItems(Answer):
+    """What goes with an item, for nobody in particular."""
+
+    item_id: str
+    items: list[SimilarItem]
+    bundle: str | None
+    degraded: list[str]
 
 
 class TrendingItem(Answer):
@@ -120,6 +181,16 @@ class UserAnswer(Answer):
     profile: dict[str, object] | None
     recents: list[UserEvent]
     features_from: str | None
+    degraded: list[str]
+
+
+class History(Answer):
+    """What a user did lately, newest first."""
+
+    user_id: str
+    events: list[UserEvent]
+    features_from: str | None
+    next_cursor: str | None = Field(None, description="Asks for the next page; null at the end.")
     degraded: list[str]
 
 

@@ -16,6 +16,7 @@ from serving.connect import connect
 from serving.middleware import BodyLimit, Observed
 from serving.parts import Parts
 from serving.routes import ROUTERS
+from serving.segments import Segments
 from serving.settings import ServingSettings
 from serving.telemetry import Telemetry
 
@@ -50,6 +51,7 @@ def app_of(parts: Parts) -> FastAPI:
         description=DESCRIPTION,
         version=version("millrace"),
         lifespan=lifespan,
+        redirect_slashes=False,
         responses={
             "4XX": {"model": problems.ProblemDetails, "content": {problems.MEDIA_TYPE: {}}},
             "5XX": {"model": problems.ProblemDetails, "content": {problems.MEDIA_TYPE: {}}},
@@ -59,6 +61,7 @@ def app_of(parts: Parts) -> FastAPI:
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.add_middleware(Segments)
     app.add_middleware(BodyLimit, limit=parts.rules.max_body_bytes)
     app.add_middleware(Observed, telemetry=parts.telemetry)
     return app

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from threading import Lock
 from typing import Any
 
 from feature_store.events import minor_units
@@ -54,11 +56,36 @@ class Card:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What an item must be. Prices are in major units; an item without one fits no bound."""
+
+    category: str | None = None
+    brand: str | None = None
+    price_min: float | None = None
+    price_max: float | None = None
+
+    def objection(self, card: Card) -> str | None:
+        """What the item lacks, in words; None for an item that fits."""
+        if self.category is not None and self.category not in card.category:
+            return "it is not in the category asked for"
+        if self.brand is not None and self.brand != card.brand:
+            return "it is not of the brand asked for"
+        if self.price_min is None and self.price_max is None:
+            return None
+        least, most = self.price_min or 0.0, self.price_max
+        if card.price is None or card.price < least or (most is not None and card.price > most):
+            return "its price is not in the range asked for"
+        return None
+
+
 class Catalogue:
     """Cards by item id: seeded from a bundle, kept fresh from the stores."""
 
     def __init__(self) -> None:
         self._cards: dict[str, Card] = {}
+        self._ids: list[str] = []
+        self._adding = Lock()
 
     def __len__(self) -> int:
         return len(self._cards)
@@ -69,7 +96,11 @@ class Catalogue:
 
     def put(self, card: Card) -> None:
         """Adds or replaces a card."""
-        self._cards[card.item_id] = card
+        with self._adding:
+            new = card.item_id not in self._cards
+            self._cards[card.item_id] = card
+            if new:
+                insort(self._ids, card.item_id)
 
     def seed(self, bundle: Bundle) -> None:
         """Cards of the bundle's items that no store has described yet."""
@@ -87,16 +118,21 @@ class Catalogue:
                 brand=said.brands[brand] if brand >= 0 else None,
                 price_minor=round(price) if math.isfinite(price) else None,
             )
+        with self._adding:
+            self._ids = sorted(self._cards)
 
-    def search(self, words: str, category: str | None, limit: int) -> list[Card]:
-        """The first cards whose title, brand or category hold every word, in catalogue order."""
-        wanted = words.lower().split()
-        return list(islice(self._matching(wanted, category), limit))
+    def search(self, words: str, wanted: Filter, after: str, limit: int) -> list[Card]:
+        """The first cards, in order of id from behind `after`, that hold every word and fit.
 
-    def _matching(self, wanted: list[str], category: str | None) -> Iterator[Card]:
-        for card in list(self._cards.values()):
-            if not card.offered or (category and category not in card.category):
+        Words may occur in the title, the brand or the category.
+        """
+        return list(islice(self._matching(words.lower().split(), wanted, after), limit))
+
+    def _matching(self, words: list[str], wanted: Filter, after: str) -> Iterator[Card]:
+        for item_id in self._ids[bisect_right(self._ids, after) :]:
+            card = self._cards[item_id]
+            if not card.offered or wanted.objection(card):
                 continue
             text = " ".join((card.title, card.brand or "", *card.category)).lower()
-            if all(word in text for word in wanted):
+            if all(word in text for word in words):
                 yield card

@@ -19,6 +19,7 @@ from serving.impressions import ImpressionLog
 from serving.items import Items
 from serving.publisher import Publisher
 from serving.recommend import Recommender
+from serving.rules import Caps
 from serving.settings import ServingSettings
 from serving.telemetry import Telemetry
 from serving.trending import Trending
@@ -83,7 +84,7 @@ class Parts:
             impressions=impressions,
             recommender=Recommender(
                 declaration, features, champion, items, trending, catalogue, impressions,
-                telemetry, rules.blocked,
+                telemetry, rules.blocked, Caps(rules.category_share, rules.brand_share),
             ),
             loops=(
                 *outside.connecting,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -23,15 +23,19 @@ VERBS: Final[Mapping[str, str]] = {
     "like": "liked",
     "rating": "rated",
 }
+FITTING: Final = "goes with"
+SIMILAR: Final = "similar to"
 TRENDING: Final = "trending now"
 POPULAR: Final = "popular"
 TASTE: Final = "people with your taste bought this"
 
 
 class Reasons:
-    """The reasons of one answer."""
+    """The reasons of one answer. `about` are the items its page is about."""
 
-    def __init__(self, bundle: Bundle, catalogue: Catalogue, user: UserState) -> None:
+    def __init__(
+        self, bundle: Bundle, catalogue: Catalogue, user: UserState, about: Sequence[str] = ()
+    ) -> None:
         self._catalogue = catalogue
         self._bought = Counter(r.item_id for r in user.recents if r.type == "purchase")
         self._seen = {r.item_id: r for r in reversed(user.recents) if r.type in VERBS}
@@ -41,9 +45,21 @@ class Reasons:
             np.asarray(neighbours.items[np.asarray(positions, np.int32)])
             for neighbours in (bundle.sources.covisitation, bundle.sources.content)
         ]
+        self._about = {
+            int(near): f"{words} {self._title(item_id)}"
+            for words, neighbours in (
+                (SIMILAR, bundle.sources.content),
+                (FITTING, bundle.sources.covisitation),
+            )
+            for item_id in reversed(about)
+            if item_id in bundle.index_of
+            for near in neighbours.of(bundle.index_of[item_id])[0]
+        }
 
     def of(self, item_id: str, position: int, sources: tuple[str, ...]) -> str:
         """The most telling reason there is for an item that `sources` offered."""
+        if position in self._about:
+            return self._about[position]
         if "own" in sources:
             return self._own(item_id)
         if seed := self._neighbour(position):

@@ -5,52 +5,32 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
 
 from feature_store.declaration import Declaration
-from feature_store.stores.base import UserState
-from feature_store.vectors import Floats
-from models.bundle import Bundle
-from models.retrieval import Candidates
+from feature_store.events import anonymous
 from serving.answers import Recommendations, RecommendedItem
-from serving.candidates import allowed, gather, newcomers
+from serving.ask import Ask, Context, Mode, next_cursor
+from serving.candidates import allowed, fitting, gather, newcomers
 from serving.catalogue import Card, Catalogue
 from serving.champion import Champion
-from serving.features import FeatureReader, Features
+from serving.explain import explain_items, explain_list
+from serving.features import FeatureReader
 from serving.impressions import Impression, ImpressionLog, Shown
 from serving.items import Items, Live
-from serving.ranking import Ranked, rank
+from serving.outcome import Outcome, Pick, Ranking, Situation
+from serving.ranking import rank
 from serving.reasons import TRENDING, Reasons
-from serving.rules import Mode, Rules, diversify
+from serving.rules import Caps, Rules, in_cart
+from serving.selection import Page, select
+from serving.steps import Steps
 from serving.telemetry import Telemetry
 from serving.trending import Trending
 
-#: One place in this many may go to a trending item that no bundle knows yet.
-NEWCOMER_SHARE = 10
-#: One leaf category gets at most this part of a list, while there is anything else.
-CATEGORY_SHARE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What was asked for."""
-
-    actor: str
-    limit: int
-    mode: Mode = Mode.MIXED
-    category: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """One place of the list; `vector` is (columns,), None where ranked without."""
-
-    card: Card
-    score: float
-    sources: tuple[str, ...]
-    reason: str
-    vector: Floats | None = None
+NOTHING: Final = np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -66,84 +46,70 @@ class Recommender:
     impressions: ImpressionLog
     telemetry: Telemetry
     blocked: frozenset[str]
+    caps: Caps
 
     def recommend(self, ask: Ask) -> Recommendations:
         """Always answers; what is missing is said in `degraded`."""
-        now = time.time_ns() // 1_000_000
-        with self.telemetry.step("features"):
-            features = self.features.read(ask.actor)
-        live = self.champion.live
-        if live is None:
-            picks, lacking = self._impersonal(ask, features.user, now), ["bundle"]
-        else:
-            picks, lacking = self._personal(ask, features.user, live, now)
-        with self.telemetry.step("answer"):
-            lacking = [*features.failed, *lacking, *self._stale()]
-            answer = self._answer(ask, features, live, picks, lacking, now)
-            self._log(ask, answer, picks)
+        outcome = self.outcome(ask)
+        with outcome.situation.steps("answer"):
+            answer = self._answer(outcome)
+            self._log(outcome, answer)
+            self._count(outcome, answer)
         return answer
 
-    def _personal(
-        self, ask: Ask, user: UserState, live: Live, now: int
-    ) -> tuple[list[Pick], list[str]]:
-        bundle, step = live.bundle, self.telemetry.step
+    def outcome(self, ask: Ask) -> Outcome:
+        """The steps up to the list itself; logs nothing."""
+        situation = self._situation(ask)
+        live, steps = situation.live, situation.steps
+        ranking = self._rank(situation, live) if live else None
+        order, cards = (ranking.order, ranking.cards) if ranking else ((), ())
+        with steps("diversity"):
+            bundle = live.bundle if live else None
+            new = newcomers(bundle, self.trending, self.catalogue, situation.rules)
+            page = select(ask, self.caps, order, cards, new)
+            picks = self._picks(situation, ranking, page)
+        failed = ranking.ranked.degraded if ranking else ("bundle",)
+        lacking = (*situation.features.failed, *failed, *self._stale())
+        return Outcome(situation, ranking, page, picks, lacking)
+
+    def _situation(self, ask: Ask) -> Situation:
+        now, live, steps = time.time_ns() // 1_000_000, self.champion.live, Steps(self.telemetry)
+        with steps("features"):
+            features = self.features.of(ask.actor, ask.given)
+        recents, before, about = features.user.recents, [], ask.about
+        if ask.context is Context.CART:
+            about += in_cart(recents, now)
+        if live and ask.mode is not Mode.MIXED:
+            positions, _ = live.bundle.sources.own.of(ask.actor, (), live.bundle.index_of, now)
+            before = [live.bundle.item_ids[position] for position in positions]
+        rules = Rules.build(ask, about, self.blocked, recents, before, now)
+        return Situation(ask, now, features, live, about, rules, steps)
+
+    def _rank(self, situation: Situation, live: Live) -> Ranking:
+        ask, user, step = situation.ask, situation.features.user, situation.steps
+        bundle, now, near = live.bundle, situation.now, NOTHING
         with step("candidates"):
-            found = gather(bundle, user, now, self.trending, ask.category)
+            offered = gather(bundle, user, now, self.trending, ask.filter)
+            if situation.about:
+                offered, near = fitting(offered, bundle, situation.about)
         with step("rules"):
-            rules = self._rules(ask, user, bundle, now)
-            found = allowed(found, bundle, self.catalogue, rules, ask.limit)
+            places = ask.limit * ask.page
+            kept = allowed(offered, bundle, self.catalogue, situation.rules, places)
+            cards = [self._card(bundle.item_ids[position]) for position in kept.positions]
         with step("rank"):
-            ranked = rank(self.declaration, live, user, found, now, self.telemetry)
-        with step("diversity"):
-            new = newcomers(bundle, self.trending, self.catalogue, rules)
-            picks = self._picks(ask, user, bundle, found, ranked, new)
-        return picks, list(ranked.degraded)
+            ranked = rank(self.declaration, live, user, kept, now, self.telemetry)
+            fits = np.isin(kept.positions, near)[ranked.order]
+            order = ranked.order[np.argsort(~fits, kind="stable")].tolist()
+        return Ranking(offered, kept, cards, ranked, order)
 
-    def _impersonal(self, ask: Ask, user: UserState, now: int) -> list[Pick]:
-        """Without a bundle: what is trending, less what the rules forbid."""
-        rules = self._rules(ask, user, None, now)
-        return _new_picks(newcomers(None, self.trending, self.catalogue, rules)[: ask.limit])
-
-    def _rules(self, ask: Ask, user: UserState, bundle: Bundle | None, now: int) -> Rules:
-        before: Sequence[str] = ()
-        if bundle and ask.mode is not Mode.MIXED:
-            positions, _ = bundle.sources.own.of(user.actor, (), bundle.index_of, now)
-            before = [bundle.item_ids[position] for position in positions]
-        return Rules.build(ask.mode, ask.category, self.blocked, user, before, now)
-
-    def _picks(
-        self, ask: Ask, user: UserState, bundle: Bundle,
-        found: Candidates, ranked: Ranked, new: Sequence[Card],
-    ) -> list[Pick]:  # fmt: skip
-        """The best rows with their reasons; newcomers take the last few places, or empty ones."""
-
-        def card(row: int) -> Card:
-            return self._card(bundle.item_ids[found.positions[row]])
-
-        spare = ask.limit - len(found.positions)
-        places = min(len(new), max(ask.limit // NEWCOMER_SHARE, spare))
-        rows = diversify(
-            ranked.order.tolist(),
-            lambda row: "" if ask.category else _leaf(card(row)),
-            ask.limit - places,
-            max(2, ask.limit // CATEGORY_SHARE),
-        )
-        reasons = Reasons(bundle, self.catalogue, user)
-        return [self._pick(card(row), row, found, ranked, reasons) for row in rows] + _new_picks(
-            new[:places]
-        )
-
-    def _pick(
-        self, card: Card, row: int, found: Candidates, ranked: Ranked, reasons: Reasons
-    ) -> Pick:
-        sources = found.offered_by(row)
-        return Pick(
-            card=card,
-            score=float(ranked.scores[row]),
-            sources=sources,
-            reason=reasons.of(card.item_id, int(found.positions[row]), sources),
-            vector=None if ranked.vectors is None else ranked.vectors[row].copy(),
-        )
+    def _picks(self, situation: Situation, ranking: Ranking | None, page: Page) -> list[Pick]:
+        """The chosen rows with their reasons, then the newcomers."""
+        new = [Pick(card, 0.0, ("trending",), TRENDING) for card in page.new]
+        if ranking is None or situation.live is None:
+            return new
+        user, bundle = situation.features.user, situation.live.bundle
+        reasons = Reasons(bundle, self.catalogue, user, situation.about)
+        return [_pick(ranking, row, reasons) for row in page.rows] + new
 
     def _card(self, item_id: str) -> Card:
         return self.catalogue.get(item_id) or Card(item_id, item_id)
@@ -153,38 +119,43 @@ class Recommender:
         parts = {"trending": self.trending.fresh, "item_features": self.items.complete}
         return [name for name, fresh in parts.items() if not fresh]
 
-    def _answer(
-        self, ask: Ask, features: Features, live: Live | None,
-        picks: Sequence[Pick], lacking: Sequence[str], now: int,
-    ) -> Recommendations:  # fmt: skip
-        last = features.user.last_event
-        for part in lacking:
-            self.telemetry.degraded.labels(part).inc()
-        if last:
-            self.telemetry.feature_age.observe(max(0, now - last.event_time) / 1_000)
-        counts = Counter(source for pick in picks for source in pick.sources)
-        for source, count in counts.items():
-            self.telemetry.offered.labels(source).inc(count)
+    def _answer(self, outcome: Outcome) -> Recommendations:
+        situation, impression_id = outcome.situation, secrets.token_hex(8)
+        ask, last = situation.ask, situation.features.user.last_event
+        items = [_item(pick) for pick in outcome.picks]
+        if ask.explain:
+            items = explain_items(items, outcome)
         return Recommendations(
-            user_id=ask.actor,
-            items=[_item(pick) for pick in picks],
-            bundle=live.bundle.id if live else None,
-            impression_id=secrets.token_hex(8),
-            generated_at=now,
+            user_id=ask.actor or None,
+            items=items,
+            bundle=situation.live.bundle.id if situation.live else None,
+            impression_id=impression_id,
+            generated_at=situation.now,
             last_event_id=last.event_id if last else None,
             feature_as_of=last.event_time if last else None,
-            feature_age_ms=now - last.event_time if last else None,
-            features_from=features.store or None,
-            degraded=list(lacking),
-            sources=dict(counts),
+            feature_age_ms=situation.now - last.event_time if last else None,
+            features_from=situation.features.store or None,
+            degraded=list(outcome.lacking),
+            sources=dict(Counter(s for pick in outcome.picks for s in pick.sources)),
+            next_cursor=next_cursor(ask, [item.id for item in items], outcome.page.skipped),
+            explain=explain_list(outcome, self.catalogue) if ask.explain else None,
         )
 
-    def _log(self, ask: Ask, answer: Recommendations, picks: Sequence[Pick]) -> None:
-        shown = tuple(Shown(p.card.item_id, p.score, p.sources, p.vector) for p in picks)
+    def _count(self, outcome: Outcome, answer: Recommendations) -> None:
+        for part in answer.degraded:
+            self.telemetry.degraded.labels(part).inc()
+        if answer.feature_age_ms is not None:
+            self.telemetry.feature_age.observe(max(0, answer.feature_age_ms) / 1_000)
+        for source, count in answer.sources.items():
+            self.telemetry.offered.labels(source).inc(count)
+
+    def _log(self, outcome: Outcome, answer: Recommendations) -> None:
+        ask = outcome.situation.ask
+        shown = tuple(Shown(p.card.item_id, p.score, p.sources, p.vector) for p in outcome.picks)
         self.impressions.add(
             Impression(
                 impression_id=answer.impression_id,
-                actor=ask.actor,
+                actor=ask.actor or anonymous(answer.impression_id),
                 shown_at=answer.generated_at,
                 bundle=answer.bundle,
                 mode=ask.mode,
@@ -195,12 +166,17 @@ class Recommender:
         )
 
 
-def _new_picks(cards: Sequence[Card]) -> list[Pick]:
-    return [Pick(card, 0.0, ("trending",), TRENDING) for card in cards]
-
-
-def _leaf(card: Card) -> str:
-    return card.category[-1] if card.category else ""
+def _pick(ranking: Ranking, row: int, reasons: Reasons) -> Pick:
+    card, ranked, kept = ranking.cards[row], ranking.ranked, ranking.kept
+    sources = kept.offered_by(row)
+    return Pick(
+        card=card,
+        score=float(ranked.scores[row]),
+        sources=sources,
+        reason=reasons.of(card.item_id, int(kept.positions[row]), sources),
+        row=row,
+        vector=None if ranked.vectors is None else ranked.vectors[row].copy(),
+    )
 
 
 def _item(pick: Pick) -> RecommendedItem:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, TypeVar
 
 from feature_store.sessions import session
-from feature_store.stores.base import Recent, UserState
-from serving.catalogue import Card
+from feature_store.stores.base import Recent
+from serving.ask import Ask, Mode, mark
+from serving.catalogue import Card, Filter
 
 T = TypeVar("T")
 
@@ -20,60 +20,82 @@ REFUSALS: Final = frozenset({"dislike", "remove"})
 WELCOMES: Final = frozenset({"like", "add_to_cart", "purchase"})
 
 
-class Mode(StrEnum):
-    """What the request is for."""
-
-    MIXED = "mixed"
-    DISCOVER = "discover"
-    REPLENISH = "replenish"
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of one request. Called with an item's card, they say whether it may be shown."""
+    """The rules of one request. Called with an item's card, they say whether it may be shown.
+
+    `forbidden` is reasons in words and the items that each holds for; `known` and `bought` are
+    what the modes go by; `shown` are the marks of earlier pages.
+    """
 
     mode: Mode
-    category: str | None
-    forbidden: AbstractSet[str]
-    touched: AbstractSet[str]
+    filter: Filter
+    forbidden: tuple[tuple[str, AbstractSet[str]], ...]
+    known: AbstractSet[str]
     bought: AbstractSet[str]
+    shown: AbstractSet[str]
 
     @classmethod
     def build(
-        cls,
-        mode: Mode,
-        category: str | None,
-        blocked: AbstractSet[str],
-        user: UserState,
-        known_before: Iterable[str],
-        now: int,
-    ) -> Rules:
-        """`known_before`: items of the user's older history; it says interest, not what kind."""
-        recents = user.recents
-        bought_now = {r.item_id for r in session(recents, now) if r.type == "purchase"}
-        bought = {r.item_id for r in recents if r.type == "purchase"}
-        older = set(known_before) if mode is not Mode.MIXED else set()
+        cls, ask: Ask, about: Collection[str], blocked: AbstractSet[str],
+        recents: Sequence[Recent], before: Iterable[str], now: int,
+    ) -> Rules:  # fmt: skip
+        """`about`: items the page is about; `before`: items of the user's older history, of which
+        nobody knows what was done with them.
+        """
+        older = frozenset(before)
         return cls(
-            mode=mode,
-            category=category,
-            forbidden=blocked | refused(recents) | bought_now,
-            touched=older | {r.item_id for r in recents},
-            bought=older | bought,
+            mode=ask.mode,
+            filter=ask.filter,
+            forbidden=(
+                ("the shop blocked it", blocked),
+                ("you disliked or removed it", refused(recents)),
+                ("you bought it just now", just_bought(recents, now)),
+                ("the page is about it", frozenset(about)),
+                ("the request excluded it", ask.exclude),
+            ),
+            known=older | {recent.item_id for recent in recents},
+            bought=older | {recent.item_id for recent in recents if recent.type == "purchase"},
+            shown=ask.shown,
         )
 
     def allow(self, card: Card) -> bool:
         """Whether the item may be shown in this answer."""
-        return (
-            card.offered
-            and card.item_id not in self.forbidden
-            and (self.category is None or self.category in card.category)
-            and self._fits_mode(card.item_id)
-        )
+        return self.objection(card) is None
 
-    def _fits_mode(self, item_id: str) -> bool:
-        if self.mode is Mode.DISCOVER:
-            return item_id not in self.touched
-        return self.mode is Mode.MIXED or item_id in self.bought
+    def objection(self, card: Card) -> str | None:
+        """Why the item may not be shown, in words; None when it may."""
+        if not card.offered:
+            return "it is no longer offered" if card.deleted else "it is not available now"
+        for reason, items in self.forbidden:
+            if card.item_id in items:
+                return reason
+        if said := self.filter.objection(card) or self._out_of_mode(card.item_id):
+            return said
+        if self.shown and mark(card.item_id) in self.shown:
+            return "an earlier page showed it"
+        return None
+
+    def _out_of_mode(self, item_id: str) -> str | None:
+        if self.mode is Mode.DISCOVER and item_id in self.known:
+            return "mode=discover leaves out what you know"
+        if self.mode is Mode.REPLENISH and item_id not in self.bought:
+            return "mode=replenish is for what you bought before"
+        return None
+
+
+def just_bought(recents: Sequence[Recent], now: int) -> set[str]:
+    """Items bought in the session that goes on at `now` (ms)."""
+    return {recent.item_id for recent in session(recents, now) if recent.type == "purchase"}
+
+
+def in_cart(recents: Sequence[Recent], now: int) -> tuple[str, ...]:
+    """Items put into the cart this session and neither bought nor removed since, newest first."""
+    settled: dict[str, str] = {}
+    for recent in session(recents, now):
+        if recent.type in {"add_to_cart", "remove", "purchase"}:
+            settled.setdefault(recent.item_id, recent.type)
+    return tuple(item_id for item_id, kind in settled.items() if kind == "add_to_cart")
 
 
 def refused(recents: Sequence[Recent]) -> set[str]:
@@ -85,7 +107,31 @@ def refused(recents: Sequence[Recent]) -> set[str]:
     return {item_id for item_id, refusal in settled.items() if refusal}
 
 
-def diversify(ranked: Sequence[T], kind: Callable[[T], str], limit: int, cap: int) -> list[T]:
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The largest part of a list that one leaf category, and one brand, may have."""
+
+    category: float
+    brand: float
+
+    def kinds(self, card: Card, wanted: Filter) -> Iterator[str]:
+        """What the item is one of, as far as that is capped and not asked for."""
+        if self.category < 1 and wanted.category is None and card.category:
+            yield f"category {card.category[-1]}"
+        if self.brand < 1 and wanted.brand is None and card.brand:
+            yield f"brand {card.brand}"
+
+    def of(self, kind: str, limit: int) -> int:
+        """How many of a kind a list of `limit` may have: two at least."""
+        return max(2, int(limit * (self.brand if kind.startswith("brand ") else self.category)))
+
+
+def diversify(
+    ranked: Sequence[T],
+    kinds: Callable[[T], Iterable[str]],
+    limit: int,
+    cap: Callable[[str], int],
+) -> list[T]:
     """The first `limit`, at most `cap` of a kind while others are left to take their place."""
     shown: list[T] = []
     spared: list[T] = []
@@ -93,10 +139,10 @@ def diversify(ranked: Sequence[T], kind: Callable[[T], str], limit: int, cap: in
     for item in ranked:
         if len(shown) == limit:
             break
-        name = kind(item)
-        if name and seen[name] >= cap:
+        names = list(kinds(item))
+        if any(seen[name] >= cap(name) for name in names):
             spared.append(item)
             continue
-        seen[name] += 1
+        seen.update(names)
         shown.append(item)
     return shown + spared[: limit - len(shown)]

@@ -20,3 +20,7 @@ class ServingSettings(BaseSettings):
     impressions_queued: int = Field(2_000, ge=1, description="More than this are dropped.")
     max_body_bytes: int = Field(1 << 20, ge=1, description="Larger request bodies get a 413.")
     blocked: frozenset[str] = Field(frozenset(), description="Item ids never offered (JSON list).")
+    category_share: float = Field(
+        0.34, gt=0, le=1, description="Largest part of a list that one leaf category has."
+    )
+    brand_share: float = Field(1.0, gt=0, le=1, description="The same of one brand; 1: no cap.")

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from serving.routes import (
+    feedback,
     health,
     interactions,
     items,
@@ -11,13 +12,16 @@ from serving.routes import (
     trending,
     users,
 )
+from serving.routes.aliases import aliases
 
-ROUTERS: tuple[APIRouter, ...] = (
+SUBJECTS: tuple[APIRouter, ...] = (
     recommendations.router,
     interactions.router,
+    feedback.router,
     items.router,
     trending.router,
     users.router,
     health.router,
     page.router,
 )
+ROUTERS: tuple[APIRouter, ...] = (*SUBJECTS, aliases(SUBJECTS))

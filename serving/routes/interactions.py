@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from feature_store.events import (
 from feature_store.topics import INTERACTIONS
 from serving.answers import Accepted
 from serving.body import Body, describe
-from serving.parts import Running
+from serving.parts import Parts, Running
 from serving.problems import FieldError, Problem, field_errors, invalid
 from serving.publisher import KafkaUnavailable, Outgoing
 
@@ -57,8 +58,13 @@ def interactions(body: Body, parts: Running) -> Response:
     `event_id` and `event_time` are filled in when absent. Sending the same `event_id` again is
     safe; after a 503 do so with the `event_ids` of the answer.
     """
+    return accept(_parse(body), parts).response(202)
+
+
+def accept(said: Sequence[NewInteraction], parts: Parts) -> Accepted:
+    """All of them once Kafka has them; raises a 422 or a 503 `Problem` for none of them."""
     now = time.time_ns() // 1_000_000
-    messages = [_complete(message, now) for message in _parse(body)]
+    messages = [_complete(message, now) for message in said]
     outgoing = [_checked(message, now, place) for place, message in enumerate(messages)]
     event_ids = [str(message["event_id"]) for message in messages]
     try:
@@ -70,7 +76,7 @@ def interactions(body: Body, parts: Running) -> Response:
             retry_after_s=RETRY_AFTER_S,
             event_ids=event_ids,
         ) from None
-    return Accepted(accepted=len(outgoing), event_ids=event_ids).response(202)
+    return Accepted(accepted=len(outgoing), event_ids=event_ids)
 
 
 def _parse(body: bytes) -> list[NewInteraction]:

@@ -9,21 +9,24 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from feature_store.events import (
     Identifier,
+    InteractionType,
     InvalidEvent,
     ProfileMessage,
     decode_profile,
 )
 from feature_store.topics import PROFILES
 from models.own import OwnHistory
-from serving.answers import Accepted, UserAnswer, UserEvent, UserSample
+from serving.answers import Accepted, History, UserAnswer, UserEvent, UserSample
 from serving.body import Body, describe
+from serving.features import Features
 from serving.parts import Parts, Running
 from serving.problems import FieldError, Problem, field_errors, invalid
 from serving.publisher import KafkaUnavailable, Outgoing
+from serving.segments import PathId
 
 router = APIRouter(prefix="/api", tags=["users"])
 
@@ -38,7 +41,18 @@ class NewProfile(ProfileMessage):
     user_id: Identifier | None = None  # type: ignore[assignment]
 
 
-@router.get("/users/sample", response_model=UserSample)
+class Page(BaseModel):
+    """Which part of a history."""
+
+    model_config = ConfigDict(extra="forbid")
+    limit: int = Field(50, ge=1, le=200)
+    type: InteractionType | None = Field(None, description="Only this kind.")
+    cursor: str | None = Field(
+        None, pattern=r"^[0-9]{1,15}:[^\x00-\x1f\x7f]{1,256}$", description="Of the page before."
+    )
+
+
+@router.get("/users", response_model=UserSample)
 def sample(parts: Running, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
     """Some users with a history, the same until the next bundle."""
     live = parts.champion.live
@@ -46,16 +60,35 @@ def sample(parts: Running, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> R
 
 
 @router.get("/users/{user_id}", response_model=UserAnswer)
-def user(user_id: Identifier, parts: Running) -> Response:
+def user(user_id: PathId, parts: Running) -> Response:
     """Profile and last interactions. 404 when no store knows the user."""
-    known = parts.features.read(user_id)
-    if known.user.profile is None and not known.user.recents and not known.failed:
-        raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known about this user.")
+    known = _known(user_id, parts)
     return UserAnswer(
         user_id=user_id,
         profile=dict(known.user.profile) if known.user.profile else None,
         recents=_events(known.user.recents[:50], parts),
         features_from=known.store or None,
+        degraded=list(known.failed),
+    ).response()
+
+
+@router.get("/users/{user_id}/history", response_model=History)
+def history(user_id: PathId, wanted: Annotated[Page, Query()], parts: Running) -> Response:
+    """What a user did lately, newest first: as much as the stores keep for the next request."""
+    known = _known(user_id, parts)
+    before = _place(wanted.cursor) if wanted.cursor else None
+    events = [
+        recent
+        for recent in known.user.recents
+        if (before is None or (recent.event_time, recent.event_id) < before)
+        and wanted.type in (None, recent.type)
+    ]
+    page, rest = events[: wanted.limit], events[wanted.limit :]
+    return History(
+        user_id=user_id,
+        events=_events(page, parts),
+        features_from=known.store or None,
+        next_cursor=f"{page[-1].event_time}:{page[-1].event_id}" if rest else None,
         degraded=list(known.failed),
     ).response()
 
@@ -66,7 +99,7 @@ def user(user_id: Identifier, parts: Running) -> Response:
     response_model=Accepted,
     openapi_extra=describe(NewProfile, batch=False, example=EXAMPLE),
 )
-def put_user(user_id: Identifier, body: Body, parts: Running) -> Response:
+def put_user(user_id: PathId, body: Body, parts: Running) -> Response:
     """Replaces a user's profile once the stream has it; 202 means that Kafka has it."""
     message = _message(user_id, body)
     value = orjson.dumps(message)
@@ -79,6 +112,18 @@ def put_user(user_id: Identifier, body: Body, parts: Running) -> Response:
         detail = "Kafka did not acknowledge in time. Send the same again."
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after_s=RETRY_AFTER_S) from None
     return Accepted(accepted=1, event_ids=[]).response(202)
+
+
+def _known(user_id: str, parts: Parts) -> Features:
+    known = parts.features.read(user_id)
+    if known.user.profile is None and not known.user.recents and not known.failed:
+        raise Problem(HTTPStatus.NOT_FOUND, "Nothing is known about this user.")
+    return known
+
+
+def _place(cursor: str) -> tuple[int, str]:
+    event_time, _, event_id = cursor.partition(":")
+    return int(event_time), event_id
 
 
 def _message(user_id: str, body: bytes) -> dict[str, Any]:

@@ -283,7 +283,7 @@ function listen() {
 
 async function start() {
   listen();
-  state.sample = (await ask("/api/users/sample?limit=20")).users;
+  state.sample = (await ask("/api/users?limit=20")).users;
   $("sample").replaceChildren(...state.sample.map((user) => new Option(user, user)));
   const named = decodeURIComponent(location.hash.slice(1));
   await shopAs(named || state.sample[Math.floor(state.sample.length / 2)] || "anon:visitor");

@@ -150,3 +150,33 @@ def test_a_profile_that_does_not_fit_is_refused(world: World, body: Any) -> None
     assert world.http.put("/api/users/ann", json=body).status_code == 422
     world.kafka.out = True
     assert world.http.put("/api/users/ann", json={}).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept_as"), [("like", "like"), ("dislike", "dislike"), ("not_interested", "remove")]
+)
+def test_feedback_is_an_interaction_of_the_right_type(
+    world: World, kind: str, kept_as: str
+) -> None:
+    said = {"session_id": "s1", "item_id": "tea", "kind": kind, "event_id": "f1"}
+    answer = world.http.post("/api/feedback", json=said)
+    assert (answer.status_code, answer.json()["event_ids"]) == (202, ["f1"])
+    (message,) = world.kafka.acknowledged
+    event = decode_interaction(message.value, time.time_ns() // 1_000_000)
+    assert isinstance(event, Interaction)
+    assert (event.actor, event.item_id, event.type) == ("anon:s1", "tea", kept_as)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [], {}, {"user_id": "ann", "item_id": "tea"}, {"item_id": "tea", "kind": "like"},
+        {"user_id": "ann", "item_id": "tea", "kind": "view"},
+        {"user_id": "anon:x", "item_id": "tea", "kind": "like"},
+        {"user_id": "ann", "item_id": "tea", "kind": "like", "stars": 5},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_feedback_that_does_not_fit_is_refused(world: World, body: Any) -> None:
+    assert world.http.post("/api/feedback", json=body).status_code == 422
+    assert world.kafka.acknowledged == []

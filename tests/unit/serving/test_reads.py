@@ -34,7 +34,7 @@ from tests.unit.serving.world import NOW, World, ids, recent, record
         "/api/trending?country=norway",
         "/api/trending?country=NO&category=dairy",
         "/api/users/%7F",
-        "/api/users/sample?limit=0",
+        "/api/users?limit=0",
     ],
 )
 def test_bad_input_is_a_problem_with_a_reason(world: World, path: str) -> None:
@@ -123,11 +123,34 @@ def test_a_user_is_profile_and_last_actions_newest_first(world: World) -> None:
     assert [event["title"] for event in said["recents"]] == ["Tea", "Milk"]
 
 
+def test_a_history_comes_page_by_page_newest_first(world: World) -> None:
+    did = [
+        recent(item, kind, 9 - n)
+        for n, (item, kind) in enumerate(
+            [("milk", "view"), ("tea", "click"), ("tea", "purchase"), ("bun", "view")]
+        )
+    ]
+    world.did("ann", *did)
+    first = world.http.get("/api/users/ann/history?limit=3").json()
+    assert [event["event_id"] for event in first["events"]] == [
+        "view-bun",
+        "purchase-tea",
+        "click-tea",
+    ]
+    rest = world.http.get("/api/users/ann/history", params={"cursor": first["next_cursor"]}).json()
+    assert [event["title"] for event in rest["events"]] == ["Milk"]
+    assert rest["next_cursor"] is None
+    views = world.http.get("/api/users/ann/history?type=view").json()
+    assert [event["item_id"] for event in views["events"]] == ["bun", "milk"]
+    assert world.http.get("/api/users/unknown/history").status_code == 404
+    assert world.http.get("/api/users/ann/history?cursor=x").status_code == 422
+
+
 def test_the_sample_names_users_with_a_history(world: World) -> None:
-    assert set(world.http.get("/api/users/sample").json()["users"]) == {
+    assert set(world.http.get("/api/users").json()["users"]) == {
         "ann", "bob", "eve", "kim", "lee",
     }  # fmt: skip
-    assert len(world.http.get("/api/users/sample?limit=2").json()["users"]) == 2
+    assert len(world.http.get("/api/users?limit=2").json()["users"]) == 2
 
 
 def test_ready_names_the_bundle(world: World) -> None:

@@ -74,5 +74,8 @@ def test_blocked_items_are_never_offered(make: Make) -> None:
 
 
 def test_diversity_puts_off_the_surplus_but_leaves_no_place_empty() -> None:
-    assert diversify(["a1", "a2", "a3", "b1"], lambda i: i[0], 3, 2) == ["a1", "a2", "b1"]
-    assert diversify(["a1", "a2", "a3"], lambda i: i[0], 3, 1) == ["a1", "a2", "a3"]
+    def first(ranked: list[str], limit: int, cap: int) -> list[str]:
+        return diversify(ranked, lambda item: item[0], limit, lambda _: cap)
+
+    assert first(["a1", "a2", "a3", "b1"], 3, 2) == ["a1", "a2", "b1"]
+    assert first(["a1", "a2", "a3"], 3, 1) == ["a1", "a2", "a3"]

@@ -227,6 +227,11 @@ class World:
         self.parts = Parts.assemble(DECLARATION, self.rules, self.telemetry, outside)
         self.http = TestClient(app_of(self.parts), raise_server_exceptions=False)
 
+    @property
+    def now(self) -> int:
+        """A moment after everything written so far (ms)."""
+        return max(NOW, time.time_ns() // 1_000_000) + 1
+
     def settle(self) -> World:
         """Loads the bundle on disk and lets every refresher have two turns; starts no thread."""
         self.parts.champion.start_from_disk()

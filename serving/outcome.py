@@ -1,0 +1,70 @@
+"""What a request found out, step by step; the answer and `why` are told from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from feature_store.vectors import Floats
+from models.retrieval import Candidates
+from serving.ask import Ask
+from serving.catalogue import Card
+from serving.features import Features
+from serving.items import Live
+from serving.ranking import Ranked
+from serving.rules import Rules
+from serving.selection import Page
+from serving.steps import Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One place of the list; `row` is its place among the candidates, None for a newcomer.
+
+    `vector` is (columns,), None where ranked without.
+    """
+
+    card: Card
+    score: float
+    sources: tuple[str, ...]
+    reason: str
+    row: int | None = None
+    vector: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Who asks for what, when, and what is known of them. `about`: items the page is about."""
+
+    ask: Ask
+    now: int
+    features: Features
+    live: Live | None
+    about: tuple[str, ...]
+    rules: Rules
+    steps: Steps
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All that the sources offered, and what of it may be shown.
+
+    `cards` are those of the rows of `kept`; `order` is these rows, best first.
+    """
+
+    offered: Candidates
+    kept: Candidates
+    cards: Sequence[Card]
+    ranked: Ranked
+    order: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a request; `ranking` is None without a bundle."""
+
+    situation: Situation
+    ranking: Ranking | None
+    page: Page
+    picks: Sequence[Pick]
+    lacking: tuple[str, ...]

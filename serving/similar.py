@@ -1,0 +1,77 @@
+"""What goes with one item, for nobody in particular."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from models.als import Als
+from models.bundle import Bundle
+from models.interactions import Floats, Ints
+from models.topk import top
+from serving.catalogue import Card, Catalogue
+
+#: How many each source may offer.
+CAP: Final = 60
+#: The sources, the most telling first, and what each one's offer means in words.
+REASONS: Final[Mapping[str, str]] = {
+    "covisitation": "often bought together",
+    "content": "alike",
+    "als": "liked by the same people",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """One item that goes with another; `score` is 1 where every source puts it first."""
+
+    card: Card
+    score: float
+    sources: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """What the most telling source says."""
+        return REASONS[self.sources[0]]
+
+
+def similar(bundle: Bundle, item_id: str, limit: int, catalogue: Catalogue) -> list[Near]:
+    """Offered items, best first: the mean over sources of 1/rank; [] for one no bundle knows."""
+    position = bundle.index_of.get(item_id)
+    if position is None:
+        return []
+    sources = bundle.sources
+    offers = {
+        "covisitation": sources.covisitation.of(position)[0],
+        "content": sources.content.of(position)[0],
+        "als": _alike(sources.als, position),
+    }
+    scores: dict[int, float] = {}
+    for offered in offers.values():
+        for rank, near in enumerate(offered.tolist(), 1):
+            scores[near] = scores.get(near, 0.0) + 1 / rank / len(offers)
+    ranked = sorted(scores, key=lambda near: (-scores[near], near))
+    told = (_near(bundle, near, scores[near], offers, catalogue) for near in ranked)
+    return [near for near in told if near.card.offered][:limit]
+
+
+def _near(
+    bundle: Bundle, position: int, score: float, offers: Mapping[str, Ints], catalogue: Catalogue
+) -> Near:
+    item_id = bundle.item_ids[position]
+    names = tuple(name for name, offered in offers.items() if position in offered)
+    return Near(catalogue.get(item_id) or Card(item_id, item_id), score, names)
+
+
+def _alike(als: Als, position: int) -> Ints:
+    """The items whose factors point the same way, best first; none for an untrained item."""
+    mine = np.asarray(als.factors[position])
+    if not mine.any():
+        return np.zeros(0, np.int32)
+    lengths: Floats = np.linalg.norm(als.factors, axis=1)
+    cosines = als.factors @ mine / np.maximum(lengths * np.linalg.norm(mine), 1e-9)
+    cosines[position] = 0
+    return top(cosines.astype(np.float32), CAP)[0]
