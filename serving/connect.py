@@ -19,19 +19,19 @@ CONNECT_S = 2.0
 
 def connect(settings: Settings, rules: ServingSettings, telemetry: Telemetry) -> Outside:
     """Connects what connects at once, and leaves loops to connect the rest."""
-    redis_s = rules.redis_deadline_ms / 1_000
-    hot = Guard("redis", telemetry, RedisStore.connect(settings, redis_s), pause_s=rules.pause_s)
-    patient_hot = Guard("redis", telemetry, RedisStore.connect(settings), pause_s=rules.pause_s)
-    kept = Guard(
-        "cassandra",
-        telemetry,
-        deadline_s=rules.cassandra_deadline_ms / 1_000,
-        pause_s=rules.pause_s,
+    redis_s, cassandra_s = rules.redis_deadline_ms / 1_000, rules.cassandra_deadline_ms / 1_000
+    pause_s = rules.pause_s
+    hot = Guard("redis", telemetry, RedisStore.connect(settings, redis_s), pause_s=pause_s)
+    kept = Guard("cassandra", telemetry, deadline_s=cassandra_s, pause_s=pause_s)
+    patient_hot = Guard(
+        "redis", telemetry, RedisStore.connect(settings), pause_s=pause_s, use="background"
     )
-    patient_kept = Guard("cassandra", telemetry, pause_s=rules.pause_s)
+    patient_kept = Guard("cassandra", telemetry, pause_s=pause_s, use="background")
 
     def connect_cassandra() -> bool:
-        kept.store = patient_kept.store = CassandraStore.connect(settings)
+        store = CassandraStore.connect(settings)
+        # A request that was given up must not hold a thread of its guard for the patient's time.
+        kept.store, patient_kept.store = store.within(cassandra_s), store
         return True
 
     publisher = KafkaPublisher(settings, rules.kafka_deadline_ms, telemetry)

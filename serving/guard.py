@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from feature_store.stores.base import Store, StoreUnavailable
+from serving.breaker import Breaker
 from serving.logs import LOGGER
 from serving.telemetry import Telemetry
 
@@ -21,14 +23,17 @@ T = TypeVar("T")
 V = TypeVar("V")
 
 #: Threads that wait for one store; more callers than this wait for a thread, within the deadline.
-WORKERS = 16
+WORKERS: Final = 16
+#: Callers that may wait for one store at a time (a bulkhead): FastAPI has 40 threads, and those
+#: left over answer what needs no store. The next caller is sent on to the next rung at once.
+CALLERS: Final = 24
 
 
 class Guard:
     """One store behind a circuit breaker.
 
     With `deadline_s` a call runs in the guard's own threads and is given up in time, whatever
-    the driver does; without it the store's own timeouts hold.
+    the driver does, and at most `CALLERS` wait; without it the store's own timeouts hold.
     """
 
     def __init__(
@@ -38,30 +43,40 @@ class Guard:
         store: Store | None = None,
         deadline_s: float | None = None,
         pause_s: float = 1.0,
+        use: str = "requests",
     ) -> None:
+        """`use` tells two guards of one store apart in the metrics."""
         self.name = name
         self.store = store
+        self.breaker = Breaker(pause_s)
         self._telemetry = telemetry
         self._deadline_s = deadline_s
-        self._pause_s = pause_s
-        self._lock = threading.Lock()
-        self._retry_at: float | None = None
         self._workers = None if deadline_s is None else ThreadPoolExecutor(WORKERS, f"guard-{name}")
+        self._places = threading.BoundedSemaphore(CALLERS)
+        self._seconds = telemetry.dependency_seconds.labels(name)
+        telemetry.dependency_out.labels(name, use).set_function(self._out)
 
     def call(self, read: Callable[[Store], T]) -> T:
         """What `read` returns; raises `StoreUnavailable` at once while the store is left alone."""
         store = self.store
-        if store is None or not self._admits():
+        if store is None or not self.breaker.admits():
             raise StoreUnavailable(f"{self.name}: left alone after a failure")
+        started = time.perf_counter()
         try:
             value = self._run(store, read)
+        except BulkheadFull:
+            raise
         except StoreUnavailable as error:
-            self._failed(str(error), trace=False)
+            self.breaker.failed()
+            self._report(str(error), trace=False)
             raise
         except Exception as error:  # an answer that cannot be read is no better than none
-            self._failed(repr(error), trace=True)
+            self.breaker.unreadable()
+            self._report(repr(error), trace=True)
             raise StoreUnavailable(f"{self.name}: {error!r}") from error
-        self._retry_at = None
+        finally:
+            self._seconds.observe(time.perf_counter() - started)
+        self.breaker.succeeded()
         return value
 
     def close(self) -> None:
@@ -71,34 +86,39 @@ class Guard:
         if self.store:
             self.store.close()
 
-    def _failed(self, reason: str, trace: bool) -> None:
-        self._retry_at = time.monotonic() + self._pause_s
+    def _out(self) -> float:
+        return float(self.store is None or self.breaker.open)
+
+    def _report(self, reason: str, trace: bool) -> None:
         self._telemetry.failures.labels(self.name).inc()
         fields = {"store": self.name, "reason": reason}
         log.warning("store failed", exc_info=trace, extra={"fields": fields})
 
-    def _admits(self) -> bool:
-        """While a store is out, one caller a pause is the probe and the rest pass it by."""
-        if self._retry_at is None:
-            return True
-        with self._lock:
-            now = time.monotonic()
-            if self._retry_at is None:
-                return True
-            if now < self._retry_at:
-                return False
-            self._retry_at = now + self._pause_s
-            return True
-
     def _run(self, store: Store, read: Callable[[Store], T]) -> T:
         if self._workers is None:
             return read(store)
-        future = self._workers.submit(read, store)
+        with self._place():
+            future = self._workers.submit(read, store)
+            try:
+                return future.result(self._deadline_s)
+            except FutureTimeout:
+                future.cancel()
+                said = f"{self.name}: no answer in {self._deadline_s} s"
+                raise StoreUnavailable(said) from None
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            self._telemetry.turned_away.labels(self.name).inc()
+            raise BulkheadFull(f"{self.name}: {CALLERS} requests wait for it already")
         try:
-            return future.result(self._deadline_s)
-        except FutureTimeout:
-            future.cancel()
-            raise StoreUnavailable(f"{self.name}: no answer in {self._deadline_s} s") from None
+            yield
+        finally:
+            self._places.release()
+
+
+class BulkheadFull(StoreUnavailable):
+    """Too many wait for the store already; says nothing about its health."""
 
 
 @dataclass(frozen=True, slots=True)

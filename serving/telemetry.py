@@ -44,6 +44,18 @@ class Telemetry:
         self.failures = Counter(
             f"{prefix}_dependency_failures", "Failed calls.", ["dependency"], registry=registry
         )
+        self.turned_away = Counter(
+            f"{prefix}_bulkhead_full", "Calls not made: too many wait already.", ["dependency"],
+            registry=registry,
+        )  # fmt: skip
+        self.dependency_seconds = Histogram(
+            f"{prefix}_dependency_seconds", "Time of a call, answered or not.", ["dependency"],
+            buckets=SECONDS, registry=registry,
+        )  # fmt: skip
+        self.dependency_out = Gauge(
+            f"{prefix}_dependency_out", "1 while it is left alone, or not there yet.",
+            ["dependency", "use"], registry=registry,
+        )  # fmt: skip
         self.interactions = Counter(
             f"{prefix}_messages", "Messages for Kafka, by fate.", ["topic", "fate"],
             registry=registry,

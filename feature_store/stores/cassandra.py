@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, Final
 
 import orjson
-from cassandra import OperationTimedOut, RequestExecutionException
+from cassandra import OperationTimedOut, RequestExecutionException, UnresolvableContactPoints
 from cassandra.cluster import (
     EXEC_PROFILE_DEFAULT,
     Cluster,
@@ -21,8 +22,8 @@ from cassandra.cluster import (
     Session,
 )
 from cassandra.concurrent import execute_concurrent
-from cassandra.connection import ConnectionException
-from cassandra.policies import RoundRobinPolicy
+from cassandra.connection import ConnectionBusy, ConnectionException, ProtocolError
+from cassandra.policies import ConstantReconnectionPolicy, RoundRobinPolicy
 from cassandra.query import BatchStatement, BatchType, BoundStatement
 
 from feature_store.declaration import Entity
@@ -80,13 +81,22 @@ STATEMENTS: Final = {
 BATCH_ROWS: Final = 20
 CONCURRENCY: Final = 64
 SEQUENCE_BITS: Final = 43
-#: Failures that pass: no host, too slow, too few replicas. A refused statement is a bug.
+#: Failures that pass: no such host, no host that answers, too slow, not speaking the protocol, too
+#: few replicas. A refused statement is a bug.
 UNAVAILABLE: Final = (
     NoHostAvailable,
+    UnresolvableContactPoints,
     OperationTimedOut,
     RequestExecutionException,
     ConnectionException,
+    ConnectionBusy,
+    ProtocolError,
 )
+#: A node that is gone is tried again this often, for ever; the driver's own pauses grow to minutes.
+RECONNECT_S: Final = 1.0
+#: Silence on an idle connection is noticed after about the sum of these; by default after a minute.
+HEARTBEAT_S: Final = 4
+HEARTBEAT_PATIENCE_S: Final = 2
 
 
 class CassandraStore:
@@ -97,19 +107,30 @@ class CassandraStore:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._prepared = {name: session.prepare(cql) for name, cql in STATEMENTS.items()}
+        self._timeout_s = session.get_execution_profile(EXEC_PROFILE_DEFAULT).request_timeout
+
+    def within(self, timeout_s: float) -> CassandraStore:
+        """The same store over the same connections, whose reads are given up after `timeout_s`."""
+        hurried = copy(self)
+        hurried._timeout_s = timeout_s
+        return hurried
 
     @classmethod
     def connect(cls, settings: Settings, timeout_s: float = 10.0) -> CassandraStore:
         """A store over the namespace's keyspace, which is created where it is missing."""
         host, port = settings.cassandra.rsplit(":", 1)
         profile = ExecutionProfile(RoundRobinPolicy(), request_timeout=timeout_s)
-        cluster = Cluster(
-            [host],
-            port=int(port),
-            protocol_version=5,
-            connect_timeout=timeout_s,
-            execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        )
+        with _errors():
+            cluster = Cluster(
+                [host],
+                port=int(port),
+                protocol_version=5,
+                connect_timeout=timeout_s,
+                execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+                reconnection_policy=ConstantReconnectionPolicy(RECONNECT_S, max_attempts=None),
+                idle_heartbeat_interval=HEARTBEAT_S,
+                idle_heartbeat_timeout=HEARTBEAT_PATIENCE_S,
+            )
         try:
             with _errors():
                 session = cluster.connect()
@@ -248,13 +269,16 @@ class CassandraStore:
 
     def _execute(self, name: str, *values: object) -> list[Any]:
         with _errors():
-            return list(self._session.execute(self._prepared[name].bind(values)))
+            bound = self._prepared[name].bind(values)
+            return list(self._session.execute(bound, timeout=self._timeout_s))
 
     def _execute_all(self, *queries: tuple[str, tuple[object, ...]]) -> list[list[Any]]:
         """One round trip's worth of waiting for all of them."""
         with _errors():
             futures = [
-                self._session.execute_async(self._prepared[name].bind(values))
+                self._session.execute_async(
+                    self._prepared[name].bind(values), timeout=self._timeout_s
+                )
                 for name, values in queries
             ]
             return [list(future.result()) for future in futures]

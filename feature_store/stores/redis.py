@@ -78,9 +78,11 @@ RING: Final = [f"{level.code}{slot:02d}" for level in LEVELS for slot in range(l
 USER_TTL_S: Final = DAY.slots * DAY_MS // 1000
 CHANGES_KEPT_MS: Final = DAY_MS
 SCAN_BATCH: Final = 500
-#: Failures that pass: gone, slow, loading, out of memory, or for now a replica.
+#: Failures that pass: gone, slow, not speaking the protocol, loading, out of memory, or for now
+#: a replica.
 UNAVAILABLE: Final = (
     redis.ConnectionError,
+    redis.InvalidResponse,
     redis.TimeoutError,
     redis.BusyLoadingError,
     redis.OutOfMemoryError,
@@ -107,6 +109,9 @@ class RedisStore:
             decode_responses=True,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
+            # A new connection costs no round trip before its first command.
+            lib_name=None,
+            lib_version=None,
         )
         return cls(client, settings.namespace)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from feature_store.stores.base import UserState
+from feature_store.settings import Settings
+from feature_store.stores.base import StoreUnavailable, UserState
+from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.memory import MemoryStore
 from models.ranker import Ranker
+from serving.breaker import UNREADABLE_IN_A_ROW
+from serving.guard import CALLERS, BulkheadFull, Guard
 from tests.unit.serving.world import Broken, Make, World, ids, recent, record, stocked, trending
 
 
@@ -49,7 +54,8 @@ def test_trending_outlives_the_stores_in_memory(world: World) -> None:
 def test_a_store_that_hangs_costs_its_deadline_once_and_is_then_left_alone(make: Make) -> None:
     hung = Broken(hangs_s=5)
     world = make(hot=Broken(), kept=Broken())
-    world.kept_guard.store, world.kept_guard._retry_at = hung, None
+    world.kept_guard.store = hung
+    world.kept_guard.breaker.succeeded()
     started = time.monotonic()
     first = world.list_for("ann")
     assert time.monotonic() - started < 2
@@ -63,17 +69,72 @@ def test_a_store_that_heals_is_used_again(make: Make) -> None:
     world = make(hot=Broken())
     assert world.list_for("ann")["degraded"] == ["redis"]
     world.hot_guard.store = stocked()
-    world.hot_guard._retry_at = time.monotonic() - 1
+    world.hot_guard.breaker.succeeded()
     assert world.list_for("ann")["degraded"] == []
 
 
-def test_garbage_from_a_store_counts_as_no_answer(make: Make) -> None:
-    class Garbage(MemoryStore):
-        def read_user(self, actor: str) -> UserState:
-            raise ValueError("not JSON")
+class Garbage(MemoryStore):
+    """A store whose rows of some users, or of all, cannot be read."""
 
-    answer = make(hot=Garbage()).list_for("ann")
-    assert answer["degraded"] == ["redis"]
+    def __init__(self, *damaged: str) -> None:
+        super().__init__()
+        self.damaged = damaged
+        self.calls = 0
+
+    def read_user(self, actor: str) -> UserState:
+        self.calls += 1
+        if not self.damaged or actor in self.damaged:
+            raise ValueError("not JSON")
+        return super().read_user(actor)
+
+
+def test_garbage_from_a_store_counts_as_no_answer(make: Make) -> None:
+    assert make(hot=Garbage()).list_for("ann")["degraded"] == ["redis"]
+
+
+def test_one_row_that_cannot_be_read_costs_the_other_users_nothing(make: Make) -> None:
+    world = make(hot=Garbage("ann"))
+    world.did("bob", recent("tea", "click"))
+    for _ in range(10):
+        assert world.list_for("ann")["degraded"] == ["redis"]
+        assert world.list_for("bob")["features_from"] == "redis"
+
+
+def test_a_store_that_says_nothing_readable_is_left_alone(make: Make) -> None:
+    damaged = Garbage()
+    world = make(hot=damaged)
+    for _ in range(10):
+        world.list_for("ann")
+    assert damaged.calls == UNREADABLE_IN_A_ROW
+
+
+def test_callers_beyond_the_bulkhead_are_sent_on_at_once(make: Make) -> None:
+    world = make(hot=Broken())
+    answer = threading.Event()
+
+    def slow(_: object) -> None:
+        answer.wait(5)
+
+    guard = Guard("cassandra", world.telemetry, world.kept, deadline_s=5)
+    waiting = [threading.Thread(target=guard.call, args=(slow,)) for _ in range(CALLERS)]
+    for thread in waiting:
+        thread.start()
+    while guard._places._value:  # the last of them may still be on their way in
+        time.sleep(0.001)
+    with pytest.raises(BulkheadFull):
+        guard.call(slow)
+    assert not guard.breaker.open
+    answer.set()
+    for thread in waiting:
+        thread.join()
+    assert guard.call(lambda store: store.name) == "memory"
+    guard.close()
+
+
+def test_a_host_that_no_name_server_knows_is_a_store_that_is_out() -> None:
+    settings = Settings(cassandra="no.such.host.invalid:9042")
+    with pytest.raises(StoreUnavailable):
+        CassandraStore.connect(settings, timeout_s=1)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
