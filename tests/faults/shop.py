@@ -1,0 +1,118 @@
+"""One API process over the real services, each behind a proxy that can hurt it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from feature_store.settings import Settings
+from feature_store.stores.base import Recent, Store
+from feature_store.stores.cassandra import CassandraStore
+from feature_store.stores.redis import RedisStore
+from models.registry import Registry, Version
+from tests.faults.matrix import KNOWN
+from tests.faults.proxy import Proxy
+from tests.faults.visitors import Visitors
+from tests.integration.test_serving import list_for, serving, stock, wait_for
+from tests.unit.serving.world import HISTORY, publish_bundle
+
+USERS: Final = (KNOWN, KNOWN, KNOWN, "nobody")
+CLICK: Final = {"user_id": KNOWN, "item_id": "tea", "type": "click"}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The API, what stands behind it, and a way around the proxies."""
+
+    http: httpx.Client
+    proxies: dict[str, Proxy]
+    stores: Sequence[Store]
+    registry: Registry
+    versions: tuple[Version, Version]
+
+    def visitors(self, rate: float) -> Visitors:
+        """A load of known and unknown users."""
+        return Visitors(str(self.http.base_url), USERS, rate)
+
+    def healthy(self, rate: float, seconds: float) -> float:
+        """p99 (s) of that load while nothing is wrong."""
+        with self.visitors(rate) as visitors:
+            time.sleep(seconds)
+        return sorted(visit.seconds for visit in visitors.visits)[-1 - len(visitors.visits) // 100]
+
+    def personal_again(self) -> float:
+        """Seconds until an answer knows a click of now, and lacks nothing."""
+        begun = time.monotonic()
+        now = time.time_ns() // 1_000_000
+        click = Recent(now, f"click-{now}", "click", "tea", 1, 100, "")
+        for store in self.stores:
+            store.write_recents([(KNOWN, click)])
+        wait_for(lambda: self._is_personal(click.event_id))
+        return time.monotonic() - begun
+
+    def accepts_again(self) -> float:
+        """Seconds until a click is accepted."""
+        begun = time.monotonic()
+        wait_for(lambda: self.http.post("/api/interactions", json=CLICK).status_code == 202)
+        return time.monotonic() - begun
+
+    def follows(self, version: Version) -> float:
+        """Promotes; returns the seconds until that bundle answers."""
+        begun = time.monotonic()
+        self.registry.promote(version)
+        wait_for(lambda: self.bundle() == version.bundle_id)
+        return time.monotonic() - begun
+
+    def bundle(self) -> Any:
+        """What answers now."""
+        return list_for(self.http, KNOWN)["bundle"]
+
+    def _is_personal(self, event_id: str) -> bool:
+        answer = list_for(self.http, KNOWN)
+        return (answer["last_event_id"], answer["degraded"]) == (event_id, [])
+
+
+@contextmanager
+def open_shop(settings: Settings, where: Path, **environment: str) -> Iterator[Shop]:
+    """Two bundles in MLflow, the first of them promoted; one user in both stores."""
+    with ExitStack() as closing:
+        stores = (RedisStore.connect(settings), CassandraStore.connect(settings))
+        for store in stores:
+            closing.callback(store.close)
+            stock(store, KNOWN)
+        registry = Registry(settings.mlflow, settings.namespace)
+        versions = tuple(
+            registry.publish(publish_bundle(where / f"made-{n}", rows=HISTORY[:-n]), {}, {}, {})
+            for n in (1, 2)
+        )
+        registry.promote(versions[0])
+        proxies = {
+            "redis": Proxy(urlsplit(settings.redis).netloc),
+            "cassandra": Proxy(settings.cassandra),
+            "kafka": Proxy(settings.kafka),
+            "mlflow": Proxy(urlsplit(settings.mlflow).netloc),
+        }
+        for proxy in proxies.values():
+            closing.callback(proxy.close)
+        behind = settings.model_copy(
+            update={
+                "redis": f"redis://{proxies['redis'].address}/0",
+                "cassandra": proxies["cassandra"].address,
+                "kafka": proxies["kafka"].address,
+                "mlflow": f"http://{proxies['mlflow'].address}",
+            }
+        )
+        said = {"MILLRACE_SERVING_CHAMPION_S": "0.5", "MILLRACE_SERVING_KAFKA_DEADLINE_MS": "1000"}
+        http = closing.enter_context(serving(behind, where / "log", **said | environment))
+        shop = Shop(http, proxies, stores, registry, (versions[0], versions[1]))
+        wait_for(lambda: shop.bundle() == versions[0].bundle_id)
+        shop.personal_again()
+        shop.accepts_again()
+        yield shop
