@@ -1,4 +1,4 @@
-"""Whatever is done to whatever stands behind the API, a reader gets a list, in time, and the truth."""
+"""Whatever breaks behind the API, a reader gets a list, in time, and the truth about it."""
 
 from __future__ import annotations
 
