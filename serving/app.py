@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
 from feature_store.declaration import load
 from feature_store.settings import Settings
 from serving import logs, problems
+from serving.admission import Admission
 from serving.connect import connect
-from serving.middleware import BodyLimit, Observed
+from serving.middleware import Bounds, Observed
 from serving.parts import Parts
 from serving.routes import ROUTERS
 from serving.segments import Segments
@@ -52,6 +54,7 @@ def app_of(parts: Parts) -> FastAPI:
         version=version("millrace"),
         lifespan=lifespan,
         redirect_slashes=False,
+        openapi_url=None,  # `routes/docs.py` serves both, with a policy and without another server
         responses={
             "4XX": {"model": problems.ProblemDetails, "content": {problems.MEDIA_TYPE: {}}},
             "5XX": {"model": problems.ProblemDetails, "content": {problems.MEDIA_TYPE: {}}},
@@ -61,7 +64,32 @@ def app_of(parts: Parts) -> FastAPI:
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(Segments)
-    app.add_middleware(BodyLimit, limit=parts.rules.max_body_bytes)
-    app.add_middleware(Observed, telemetry=parts.telemetry)
+    _surround(app, parts.rules, parts.telemetry)
     return app
+
+
+def _surround(app: FastAPI, rules: ServingSettings, telemetry: Telemetry) -> None:
+    """What happens around every request, from the inside to the outside."""
+    app.add_middleware(Segments)
+    app.add_middleware(
+        Bounds,
+        head_bytes=rules.max_head_bytes,
+        body_bytes=rules.max_body_bytes,
+        body_deadline_s=rules.body_deadline_s,
+    )
+    if rules.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(rules.cors),
+            allow_methods=["GET", "POST", "PUT"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(Observed, telemetry=telemetry)
+    app.add_middleware(
+        Admission,
+        slots=rules.slots,
+        queue=rules.queue,
+        patience_ms=rules.queue_ms,
+        telemetry=telemetry,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from feature_store.settings import Settings
 from feature_store.stores.cassandra import CassandraStore
+from feature_store.stores.quota import RedisQuotas
 from feature_store.stores.redis import RedisStore
 from models.registry import Registry
 from serving.background import Loop
@@ -41,6 +42,7 @@ def connect(settings: Settings, rules: ServingSettings, telemetry: Telemetry) ->
         publisher=publisher,
         registry=lambda: Registry(settings.mlflow, settings.namespace),
         bundles=settings.bundles,
+        quotas=RedisQuotas.connect(settings, redis_s),
         connecting=(
             Loop("cassandra", CONNECT_S, connect_cassandra, telemetry),
             Loop("kafka", CONNECT_S, publisher.connect, telemetry),

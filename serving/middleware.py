@@ -1,13 +1,16 @@
-"""What happens around every request: a body limit, a request id, metrics, one log line."""
+"""What happens around every request: bounds, an id, security headers, metrics, one log line."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
+import time
 from collections.abc import MutableMapping
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import problems
@@ -16,52 +19,98 @@ from serving.telemetry import Telemetry
 
 log = logging.getLogger(LOGGER)
 
+HEADERS: Final = 64
+CLOSE: Final = {"Connection": "close"}
+#: What browsers are told with every answer. Pages here need nothing from anywhere else and no
+#: inline script or style; nobody may frame them.
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        b"form-action 'self'; frame-ancestors 'none'",
+    ),
+)
+#: Only behind TLS: on plain HTTP browsers ignore it.
+STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000")
+
 
 class BodyTooLarge(Exception):
     """More bytes arrived than a request may have."""
 
 
-class BodyLimit:
-    """Refuses bodies above a limit, whether announced or chunked, without keeping them."""
+class BodyTooSlow(Exception):
+    """The body was not there in time."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+
+class Bounds:
+    """Refuses heads and bodies above their limits, announced or not, without keeping them."""
+
+    def __init__(
+        self, app: ASGIApp, head_bytes: int, body_bytes: int, body_deadline_s: float
+    ) -> None:
         self._app = app
-        self._limit = limit
+        self._head_bytes = head_bytes
+        self._body_bytes = body_bytes
+        self._deadline_s = body_deadline_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            refusal = problems.response(415, "Send the body without Content-Encoding.")
+        if refusal := self._refusal(scope):
             await refusal(scope, receive, send)
-            return
-        announced = headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > self._limit:
-            await self._refuse(scope, receive, send)
             return
         try:
             await self._app(scope, self._counted(receive), send)
         except BodyTooLarge:
-            await self._refuse(scope, receive, send)
+            await self._too_large()(scope, receive, send)
+        except BodyTooSlow:
+            detail = f"A request body must arrive within {self._deadline_s:g} seconds."
+            await problems.response(408, detail, CLOSE)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        """What the head alone is refused for."""
+        headers = scope["headers"]
+        if len(scope["raw_path"]) + len(scope["query_string"]) > self._head_bytes // 2:
+            detail = f"Path and query have at most {self._head_bytes // 2} bytes."
+            return problems.response(414, detail, CLOSE)
+        size = sum(len(name) + len(value) for name, value in headers)
+        if size > self._head_bytes or len(headers) > HEADERS:
+            detail = f"A request has at most {HEADERS} headers of {self._head_bytes} bytes in all."
+            return problems.response(431, detail, CLOSE)
+        said = dict(headers)
+        if said.get(b"content-encoding", b"identity") != b"identity":
+            return problems.response(415, "Send the body without Content-Encoding.", CLOSE)
+        announced = said.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > self._body_bytes:
+            return self._too_large()
+        return None
 
     def _counted(self, receive: Receive) -> Receive:
-        seen = 0
+        seen, ends, complete = 0, time.monotonic() + self._deadline_s, False
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, complete
+            if complete:  # only a disconnect can still come, and no deadline is on that
+                return await receive()
+            try:
+                async with asyncio.timeout(ends - time.monotonic()):
+                    message = await receive()
+            except TimeoutError:
+                raise BodyTooSlow from None
+            complete = not message.get("more_body", False)
             seen += len(message.get("body", b""))
-            if seen > self._limit:
+            if seen > self._body_bytes:
                 raise BodyTooLarge
             return message
 
         return counted
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"A request body has at most {self._limit} bytes; send a smaller batch."
-        await problems.response(413, detail, {"Connection": "close"})(scope, receive, send)
+    def _too_large(self) -> Response:
+        detail = f"A request body has at most {self._body_bytes} bytes; send a smaller batch."
+        return problems.response(413, detail, CLOSE)
 
 
 class Observed:
@@ -86,7 +135,8 @@ class Observed:
                 message["headers"] = [
                     *message.get("headers", ()),
                     (b"x-request-id", request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
+                    *SECURITY_HEADERS,
+                    *((STRICT_TRANSPORT,) if scope["scheme"] == "https" else ()),
                 ]
             await send(message)
 

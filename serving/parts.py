@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from feature_store.declaration import Declaration
+from feature_store.stores.quota import LocalQuotas, Quota, Quotas
+from serving.audit import Audit
 from serving.background import Loop
 from serving.catalogue import Catalogue
 from serving.champion import Champion, Champions
@@ -17,9 +19,12 @@ from serving.features import FeatureReader
 from serving.guard import Ladder
 from serving.impressions import ImpressionLog
 from serving.items import Items
+from serving.keys import KeyRing
+from serving.limits import Limiter
 from serving.publisher import Publisher
 from serving.recommend import Recommender
 from serving.rules import Caps
+from serving.security import Protection
 from serving.settings import ServingSettings
 from serving.telemetry import Telemetry
 from serving.trending import Trending
@@ -27,7 +32,7 @@ from serving.trending import Trending
 
 @dataclass(frozen=True)
 class Outside:
-    """What the process depends on: two ladders of stores, Kafka, the registry, a directory.
+    """What the process depends on: two ladders of stores, Kafka, the registry, a directory, quotas.
 
     `stores` answer requests within deadlines; `patient_stores` feed the background refreshers.
     `connecting` are loops that run until a dependency is there.
@@ -39,6 +44,7 @@ class Outside:
     registry: Callable[[], Champions]
     bundles: Path
     connecting: tuple[Loop, ...] = ()
+    quotas: Quotas = field(default_factory=LocalQuotas)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Parts:
     champion: Champion
     impressions: ImpressionLog
     recommender: Recommender
+    protection: Protection
     loops: tuple[Loop, ...]
 
     @classmethod
@@ -72,6 +79,7 @@ class Parts:
         champion = Champion(outside.bundles, declaration, items, telemetry, outside.registry)
         impressions = ImpressionLog(outside.publisher, telemetry, rules.impressions_queued)
         features = FeatureReader(outside.stores)
+        protection = _protection(rules, telemetry, outside.quotas)
         return cls(
             outside=outside,
             rules=rules,
@@ -86,8 +94,10 @@ class Parts:
                 declaration, features, champion, items, trending, catalogue, impressions,
                 telemetry, rules.blocked, Caps(rules.category_share, rules.brand_share),
             ),
+            protection=protection,
             loops=(
                 *outside.connecting,
+                Loop("keys", rules.refresh_s, protection.keys.refresh, telemetry),
                 Loop("trending", rules.refresh_s, trending.turn, telemetry),
                 Loop("items", rules.refresh_s, items.turn, telemetry),
                 Loop("champion", rules.champion_s, champion.turn, telemetry),
@@ -95,7 +105,8 @@ class Parts:
         )  # fmt: skip
 
     def start(self) -> None:
-        """Loads the bundle on disk, then lets the background catch up with the world."""
+        """Loads keys and the bundle on disk, then lets the background catch up with the world."""
+        self.protection.start()
         self.champion.start_from_disk()
         self.impressions.start()
         for loop in self.loops:
@@ -108,12 +119,25 @@ class Parts:
         for loop in self.loops:
             loop.join()
         self.impressions.stop()
+        self.protection.limiter.close()
         self.outside.publisher.close()
         self.outside.stores.close()
         self.outside.patient_stores.close()
 
 
-def parts_of(request: Request) -> Parts:
+def _protection(rules: ServingSettings, telemetry: Telemetry, quotas: Quotas) -> Protection:
+    deadline_s = rules.redis_deadline_ms / 1_000
+    return Protection(
+        access=rules.access,
+        quota=Quota(rules.per_s, rules.burst),
+        keys=KeyRing(rules.keys),
+        limiter=Limiter(quotas, telemetry, deadline_s, rules.pause_s, rules.workers),
+        audit=Audit(rules.audit),
+        telemetry=telemetry,
+    )
+
+
+async def parts_of(request: Request) -> Parts:
     """The parts of the app that got the request."""
     parts: Parts = request.app.state.parts
     return parts

@@ -37,12 +37,15 @@ class Problem(Exception):
     """A refusal with a status, a reason and, for 503 and 429, when to try again."""
 
     def __init__(
-        self, status: HTTPStatus, detail: str, *, retry_after_s: int | None = None, **more: Any
-    ) -> None:
+        self, status: HTTPStatus, detail: str, *, retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None, **more: Any,
+    ) -> None:  # fmt: skip
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+        self.headers = dict(headers or {})
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(retry_after_s)
         self.more = more
 
 

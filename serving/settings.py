@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serving.security import Access
 
 
 class ServingSettings(BaseSettings):
@@ -24,3 +28,22 @@ class ServingSettings(BaseSettings):
         0.34, gt=0, le=1, description="Largest part of a list that one leaf category has."
     )
     brand_share: float = Field(1.0, gt=0, le=1, description="The same of one brand; 1: no cap.")
+
+    access: Access = Field(
+        Access.KEYS,
+        description="Who needs a key: `keys` everybody, `local` nobody on this machine and nobody "
+        "else gets in, `anyone` only administrators.",
+    )
+    keys: Path = Field(Path(".millrace/keys.json"), description="File of `millrace keys`.")
+    audit: Path = Field(Path(".millrace/audit.jsonl"), description="Where admin calls are noted.")
+    per_s: float = Field(500, gt=0, description="Requests a second of one key or address.")
+    burst: int = Field(1_000, ge=1, description="Requests it may send at once.")
+    workers: int = Field(1, ge=1, description="API processes: with Redis out each grants a part.")
+    slots: int = Field(12, ge=1, description="Reads at work at once, and as many writes.")
+    queue: int = Field(32, ge=0, description="Requests that wait for a slot; more get a 503.")
+    queue_ms: int = Field(100, ge=1, description="How long they wait before they get it too.")
+    max_head_bytes: int = Field(16_384, ge=1_024, description="Path, query and headers.")
+    body_deadline_s: float = Field(10.0, gt=0, description="A slower body gets a 408.")
+    cors: frozenset[str] = Field(
+        frozenset(), description="Origins of web pages that may call this API (JSON list)."
+    )

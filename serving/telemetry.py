@@ -60,6 +60,11 @@ class Telemetry:
             f"{prefix}_messages", "Messages for Kafka, by fate.", ["topic", "fate"],
             registry=registry,
         )  # fmt: skip
+        self.turned_away = Counter(
+            f"{prefix}_turned_away",
+            "Requests refused: overload, quota, key (none or wrong), scope (not its to do).",
+            ["reason"], registry=registry,
+        )  # fmt: skip
         self.feature_age = Histogram(
             f"{prefix}_feature_age_seconds", "Age of the newest interaction used.",
             buckets=AGES, registry=registry,

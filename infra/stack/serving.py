@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import ClassVar
 
@@ -33,6 +34,15 @@ class Serving(Service):
             "--factory",
             "serving.app:create_app",
         ]
+
+    def extra_environment(self) -> dict[str, str]:
+        """Open to this machine and to nobody else, unless the caller's environment says more."""
+        local = {
+            "MILLRACE_SERVING_ACCESS": "local",
+            "MILLRACE_SERVING_KEYS": str(self.home.root / "keys.json"),
+            "MILLRACE_SERVING_AUDIT": str(self.home.root / "audit.jsonl"),
+        }
+        return {name: os.environ.get(name, value) for name, value in local.items()}
 
     def answers(self) -> bool:
         """The process says it lives."""

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from serving.routes import (
+    docs,
     feedback,
     health,
     interactions,
@@ -23,5 +24,6 @@ SUBJECTS: tuple[APIRouter, ...] = (
     users.router,
     health.router,
     page.router,
+    docs.router,
 )
 ROUTERS: tuple[APIRouter, ...] = (*SUBJECTS, aliases(SUBJECTS))

@@ -15,6 +15,7 @@ from serving.body import Body, describe
 from serving.parts import Running
 from serving.problems import field_errors, invalid
 from serving.routes.interactions import NewInteraction, accept
+from serving.security import WRITE, Asking
 
 router = APIRouter(prefix="/api", tags=["interactions"])
 
@@ -43,9 +44,10 @@ class Feedback(BaseModel):
     "/feedback",
     status_code=202,
     response_model=Accepted,
+    dependencies=[WRITE],
     openapi_extra=describe(Feedback, batch=False, example=EXAMPLE),
 )
-def feedback(body: Body, parts: Running) -> Response:
+def feedback(body: Body, parts: Running, asking: Asking) -> Response:
     """Accepts feedback; what was disliked or is not interesting leaves the next list already."""
     try:
         said = Feedback.model_validate_json(body)
@@ -58,4 +60,4 @@ def feedback(body: Body, parts: Running) -> Response:
         item_id=said.item_id,
         type=TYPES[said.kind],
     )
-    return accept([message], parts).response(202)
+    return accept([message], parts, asking).response(202)

@@ -9,17 +9,18 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from serving.answers import Health
 from serving.parts import Running
 from serving.problems import response
+from serving.security import PUBLIC, WHOLE
 
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/health/live", response_model=Health)
+@router.get("/health/live", response_model=Health, dependencies=[PUBLIC])
 def live() -> Response:
     """200 while the process works, whatever is down around it."""
     return Health(status="live").response()
 
 
-@router.get("/health/ready", response_model=Health)
+@router.get("/health/ready", response_model=Health, dependencies=[PUBLIC])
 def ready(parts: Running) -> Response:
     """200 with a bundle in memory; stores may be out, the answers then say so."""
     champion = parts.champion
@@ -30,7 +31,7 @@ def ready(parts: Running) -> Response:
     return Health(status="ready", bundle=champion.live.bundle.id, degraded=degraded).response()
 
 
-@router.get("/metrics", include_in_schema=False)
+@router.get("/metrics", include_in_schema=False, dependencies=[WHOLE])
 def metrics(parts: Running) -> Response:
     """What Prometheus scrapes."""
     return Response(parts.telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)

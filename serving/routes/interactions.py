@@ -26,6 +26,7 @@ from serving.body import Body, describe
 from serving.parts import Parts, Running
 from serving.problems import FieldError, Problem, field_errors, invalid
 from serving.publisher import KafkaUnavailable, Outgoing
+from serving.security import WRITE, Asking, Caller
 
 router = APIRouter(prefix="/api", tags=["interactions"])
 
@@ -50,22 +51,25 @@ EXAMPLE: Final = {"user_id": "718", "item_id": "1082185", "type": "click"}
     "/interactions",
     status_code=202,
     response_model=Accepted,
+    dependencies=[WRITE],
     openapi_extra=describe(NewInteraction, batch=True, example=EXAMPLE),
 )
-def interactions(body: Body, parts: Running) -> Response:
+def interactions(body: Body, parts: Running, asking: Asking) -> Response:
     """Accepts one interaction, or a list of up to 500: all of them or none.
 
     `event_id` and `event_time` are filled in when absent. Sending the same `event_id` again is
     safe; after a 503 do so with the `event_ids` of the answer.
     """
-    return accept(_parse(body), parts).response(202)
+    return accept(_parse(body), parts, asking).response(202)
 
 
-def accept(said: Sequence[NewInteraction], parts: Parts) -> Accepted:
-    """All of them once Kafka has them; raises a 422 or a 503 `Problem` for none of them."""
+def accept(said: Sequence[NewInteraction], parts: Parts, asking: Caller) -> Accepted:
+    """All of them once Kafka has them; raises a 403, 422 or 503 `Problem` for none of them."""
     now = time.time_ns() // 1_000_000
     messages = [_complete(message, now) for message in said]
     outgoing = [_checked(message, now, place) for place, message in enumerate(messages)]
+    for one in outgoing:
+        asking.must_be(one.key.decode())
     event_ids = [str(message["event_id"]) for message in messages]
     try:
         parts.outside.publisher.publish(outgoing)

@@ -15,6 +15,7 @@ from serving.catalogue import Card, Filter
 from serving.parts import Parts, Running
 from serving.problems import Problem
 from serving.routes.recommendations import Price
+from serving.security import READ
 from serving.segments import PathId
 from serving.similar import similar
 
@@ -41,7 +42,7 @@ class Near(BaseModel):
     limit: int = Field(10, ge=1, le=50)
 
 
-@router.get("/items", response_model=ItemList)
+@router.get("/items", response_model=ItemList, dependencies=[READ])
 def search(wanted: Annotated[Search, Query()], parts: Running) -> Response:
     """Items whose title, brand or category hold every word."""
     fits = Filter(wanted.category, wanted.brand, wanted.price_min, wanted.price_max)
@@ -52,7 +53,7 @@ def search(wanted: Annotated[Search, Query()], parts: Running) -> Response:
     ).response()
 
 
-@router.get("/items/{item_id}", response_model=ItemAnswer)
+@router.get("/items/{item_id}", response_model=ItemAnswer, dependencies=[READ])
 def item(item_id: PathId, parts: Running) -> Response:
     """One item. 404 when no store knows it; while none answers, an answer that says so."""
     card, lacking = _find(item_id, parts)
@@ -63,7 +64,7 @@ def item(item_id: PathId, parts: Running) -> Response:
     return _answer(card).response()
 
 
-@router.get("/items/{item_id}/similar", response_model=SimilarItems)
+@router.get("/items/{item_id}/similar", response_model=SimilarItems, dependencies=[READ])
 def similar_items(item_id: PathId, wanted: Annotated[Near, Query()], parts: Running) -> Response:
     """What goes with an item, for nobody in particular: bought together, alike, same taste."""
     live = parts.champion.live

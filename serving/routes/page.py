@@ -8,31 +8,27 @@ from typing import Final
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
+from serving.security import PUBLIC
+
 router = APIRouter(include_in_schema=False)
 
 WEB: Final = Path(__file__).parent.parent / "web"
-#: The page needs nothing from anywhere else, and may not be put in a frame.
-HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "Cache-Control": "no-cache",
-}
+HEADERS: Final = {"Cache-Control": "no-cache"}
 
 
-@router.get("/")
+@router.get("/", dependencies=[PUBLIC])
 def index() -> FileResponse:
     """The page."""
     return FileResponse(WEB / "index.html", headers=HEADERS)
 
 
-@router.get("/app.js")
+@router.get("/app.js", dependencies=[PUBLIC])
 def script() -> FileResponse:
     """Its behaviour."""
     return FileResponse(WEB / "app.js", headers=HEADERS)
 
 
-@router.get("/style.css")
+@router.get("/style.css", dependencies=[PUBLIC])
 def style() -> FileResponse:
     """Its looks."""
     return FileResponse(WEB / "style.css", headers=HEADERS)

@@ -18,6 +18,7 @@ from serving.body import Body, describe
 from serving.catalogue import Filter
 from serving.parts import Running
 from serving.problems import field_errors, invalid
+from serving.security import READ, WHOLE, Asking
 from serving.segments import PathId
 
 router = APIRouter(prefix="/api", tags=["recommendations"])
@@ -119,7 +120,7 @@ EXAMPLE: Final = {
 }
 
 
-@router.get("/recommendations/{user_id}", response_model=Recommendations)
+@router.get("/recommendations/{user_id}", response_model=Recommendations, dependencies=[READ])
 def recommendations(
     user_id: Annotated[
         PathId, Path(description="A user, or `anon:<session_id>`.", examples=["718"])
@@ -131,7 +132,7 @@ def recommendations(
     return parts.recommender.recommend(wanted.ask(user_id)).response()
 
 
-@router.get("/recommendations", response_model=Recommendations)
+@router.get("/recommendations", response_model=Recommendations, dependencies=[WHOLE])
 def recommendations_of_session(
     wanted: Annotated[WantedOfSession, Query()], parts: Running
 ) -> Response:
@@ -142,9 +143,10 @@ def recommendations_of_session(
 @router.post(
     "/recommendations",
     response_model=Recommendations,
+    dependencies=[READ],
     openapi_extra=describe(WantedOfState, batch=False, example=EXAMPLE),
 )
-def recommendations_of_state(body: Body, parts: Running) -> Response:
+def recommendations_of_state(body: Body, parts: Running, asking: Asking) -> Response:
     """The list for an app that keeps state itself: a basket, or the last things that happened.
 
     Without `user_id` and `session_id`, no store is read and nothing is kept.
@@ -154,6 +156,8 @@ def recommendations_of_state(body: Body, parts: Running) -> Response:
     except ValidationError as error:
         raise invalid(field_errors(list(error.errors(include_input=False)))) from None
     ask = wanted.ask_at(time.time_ns() // 1_000_000)
+    if ask.actor:
+        asking.must_be(ask.actor)
     return parts.recommender.recommend(ask).response()
 
 

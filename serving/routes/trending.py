@@ -19,6 +19,7 @@ from feature_store.events import Identifier
 from feature_store.trending import COUNTRY
 from serving.answers import TrendingAnswer, TrendingItem
 from serving.parts import Parts, Running
+from serving.security import READ
 
 router = APIRouter(prefix="/api", tags=["trending"])
 
@@ -44,7 +45,7 @@ class Wanted(BaseModel):
         return country
 
 
-@router.get("/trending", response_model=TrendingAnswer)
+@router.get("/trending", response_model=TrendingAnswer, dependencies=[READ])
 def trending(wanted: Annotated[Wanted, Query()], parts: Running) -> Response:
     """The last list published; an older one, said to be so, when no store answers."""
     published = parts.trending.published(wanted.window)

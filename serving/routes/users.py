@@ -26,6 +26,7 @@ from serving.features import Features
 from serving.parts import Parts, Running
 from serving.problems import FieldError, Problem, field_errors, invalid
 from serving.publisher import KafkaUnavailable, Outgoing
+from serving.security import READ, WHOLE, WRITE
 from serving.segments import PathId
 
 router = APIRouter(prefix="/api", tags=["users"])
@@ -52,14 +53,14 @@ class Page(BaseModel):
     )
 
 
-@router.get("/users", response_model=UserSample)
+@router.get("/users", response_model=UserSample, dependencies=[WHOLE])
 def sample(parts: Running, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
     """Some users with a history, the same until the next bundle."""
     live = parts.champion.live
     return UserSample(users=_spread(live.bundle.sources.own, limit) if live else []).response()
 
 
-@router.get("/users/{user_id}", response_model=UserAnswer)
+@router.get("/users/{user_id}", response_model=UserAnswer, dependencies=[READ])
 def user(user_id: PathId, parts: Running) -> Response:
     """Profile and last interactions. 404 when no store knows the user."""
     known = _known(user_id, parts)
@@ -72,7 +73,7 @@ def user(user_id: PathId, parts: Running) -> Response:
     ).response()
 
 
-@router.get("/users/{user_id}/history", response_model=History)
+@router.get("/users/{user_id}/history", response_model=History, dependencies=[READ])
 def history(user_id: PathId, wanted: Annotated[Page, Query()], parts: Running) -> Response:
     """What a user did lately, newest first: as much as the stores keep for the next request."""
     known = _known(user_id, parts)
@@ -97,6 +98,7 @@ def history(user_id: PathId, wanted: Annotated[Page, Query()], parts: Running) -
     "/users/{user_id}",
     status_code=202,
     response_model=Accepted,
+    dependencies=[WRITE],
     openapi_extra=describe(NewProfile, batch=False, example=EXAMPLE),
 )
 def put_user(user_id: PathId, body: Body, parts: Running) -> Response:

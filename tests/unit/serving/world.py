@@ -225,7 +225,9 @@ class World:
         stores = Ladder(self.hot_guard, self.kept_guard)
         outside = Outside(stores, stores, self.kafka, lambda: self.registry, self.root)
         self.parts = Parts.assemble(DECLARATION, self.rules, self.telemetry, outside)
-        self.http = TestClient(app_of(self.parts), raise_server_exceptions=False)
+        self.http = TestClient(
+            app_of(self.parts), base_url="http://127.0.0.1", raise_server_exceptions=False
+        )
 
     @property
     def now(self) -> int:
