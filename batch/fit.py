@@ -11,7 +11,7 @@ from batch.recipe import Recipe
 from batch.train_als import train
 from feature_store.declaration import Declaration
 from feature_store.vectors import ItemColumns
-from models import content, covisitation, own, popularity
+from models import content, covisitation, own, popularity, repeats
 from models.interactions import Floats, Interactions
 from models.neighbours import Neighbours
 from models.sources import Sources
@@ -49,6 +49,7 @@ def fit(
         covisitation=covisitation.fit(log, count, cut_ms, recipe.covisitation_half_life_days),
         content=similar,
         popularity=popularity.fit(log, count, cut_ms, recipe.popularity_half_life_days),
+        repeats=repeats.fit(mine, items.category),
     )
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from batch.measure import Measures
 from feature_store.declaration import Declaration
 from feature_store.stores.base import UserState
-from feature_store.vectors import matrix
 from models.bundle import Bundle, BundleRefused
 from models.retrieval import retrieve
+from models.rows import rows
 
 #: How far below its rivals a bundle may measure: nights differ by about this much (NDCG).
 TOLERANCE = 0.01
@@ -71,8 +71,6 @@ def _ask(bundle: Bundle, declaration: Declaration, user: UserState) -> str | Non
     found = retrieve(bundle.sources, user, now)
     if not len(found.positions):
         return "the bundle offers nothing"
-    rows = matrix(
-        declaration, user, bundle.columns, bundle.index_of, found.positions, found.scores, now
-    )
-    scores = bundle.ranker.predict(rows) if bundle.ranker else found.blended()
+    matrix = rows(declaration, bundle.sources, bundle.columns, user, found, now)
+    scores = bundle.ranker.predict(matrix) if bundle.ranker else found.blended()
     return None if np.isfinite(scores).all() else "the ranker answers with NaN"

@@ -31,19 +31,23 @@ class ItemWindows:
             for feature in declaration.of(Entity.ITEM)
             for window in feature.windows
         ]
-        self._values = np.zeros((len(self._columns), len(history.items.ids)))
+        self._values = np.zeros((len(history.items.ids), len(self._columns)), np.float32)
 
     def advance(self, now: int) -> Floats:
-        """The values as of `now`, exclusive: (items, columns), as `vectors.window_columns`."""
-        for row, column in zip(self._values, self._columns, strict=True):
-            column.move(row, now)
-        return self._values.T.astype(np.float32)
+        """The values as of `now`, exclusive: (items, columns), as `vectors.window_columns`.
+
+        It is one array, which the next call brings up to date: what has not changed is not
+        written again, because thousands of moments are asked for.
+        """
+        for column, values in zip(self._columns, self._values.T, strict=True):
+            column.move(values, now)
+        return self._values
 
 
 class _Column(Protocol):
     """One feature in one window, for all items."""
 
-    def move(self, row: _Doubles, now: int) -> None:
+    def move(self, row: Floats, now: int) -> None:
         """Brings the items' values to `now`; moments only grow."""
 
 
@@ -75,12 +79,18 @@ class _Sums:
     items: Longs
     values: _Doubles
     totals: _Doubles
+    left: float = 1.0
 
-    def move(self, row: _Doubles, now: int) -> None:
+    def move(self, row: Floats, now: int) -> None:
         fresh, gone = self.passing.move(now)
         np.add.at(self.totals, self.items[fresh], self.values[fresh])
         np.subtract.at(self.totals, self.items[gone], self.values[gone])
-        row[:] = self.totals * self.window.left(self.origin, now)
+        left = self.window.left(self.origin, now)
+        if left != self.left:
+            self.left, row[:] = left, self.totals * left
+            return
+        changed = np.concatenate([self.items[fresh], self.items[gone]])
+        row[changed] = self.totals[changed] * left
 
 
 @dataclass
@@ -101,7 +111,7 @@ class _Sketches:
     def __post_init__(self) -> None:
         self.count = np.zeros(len(self.item_of), np.int64)
 
-    def move(self, row: _Doubles, now: int) -> None:
+    def move(self, row: Floats, now: int) -> None:
         fresh, gone = (self.pair[part] for part in self.passing.move(now))
         np.add.at(self.count, fresh, 1)
         np.subtract.at(self.count, gone, 1)

@@ -14,10 +14,10 @@ from batch.measure import Measures, measure
 from batch.progress import Progress
 from batch.recipe import Recipe
 from feature_store.declaration import Declaration
-from feature_store.vectors import columns
 from models.neighbours import Neighbours
 from models.ranker import Ranker
-from models.sources import SOURCES, Sources
+from models.rows import columns
+from models.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -79,5 +79,5 @@ def _ranker(teacher: Teacher, sources: Sources, until: int) -> Ranker | None:
     useful = [query for query in queries if query.labels.any()]
     if len(useful) < recipe.fewest_baskets:
         return None
-    names = columns(teacher.declaration, SOURCES)
+    names = columns(teacher.declaration)
     return train_ranker.train(useful, names, recipe.validation_share)

@@ -15,9 +15,9 @@ from batch.asof import AsOf
 from batch.history import History
 from feature_store.declaration import Declaration
 from feature_store.events import WEIGHTS
-from feature_store.vectors import matrix
 from models.interactions import Floats, Ints, Longs
 from models.retrieval import Candidates, retrieve
+from models.rows import rows
 from models.sources import Sources
 
 SEED = 11
@@ -99,5 +99,4 @@ def _query(declaration: Declaration, sources: Sources, walk: AsOf, basket: Baske
     user = walk.user(basket.actor, now)
     found = retrieve(sources, user, now, walk.trending(now))
     items = walk.columns(sources.columns)
-    rows = matrix(declaration, user, items, sources.index_of, found.positions, found.scores, now)
-    return Query(basket, found, rows)
+    return Query(basket, found, rows(declaration, sources, items, user, found, now))

@@ -12,7 +12,7 @@ from batch.history import History
 from feature_store.tiles import WINDOWS
 from feature_store.trending import CAP
 from models.retrieval import TRENDING_WINDOW
-from models.topk import top
+from models.topk import top_of
 
 WINDOW = next(window for window in WINDOWS if window.name == TRENDING_WINDOW)
 
@@ -39,6 +39,7 @@ class Trending:
         item_tile = groups % (len(self._ids) * tiles)
         start = WINDOW.oldest(now) + item_tile % tiles * level.ms
         left = 0.5 ** ((now - start) / (WINDOW.ms / 4))
-        scores = np.bincount(item_tile // tiles, capped * left, len(self._ids))
-        best, values = top(scores.astype(np.float32), most)
+        items, place = np.unique(item_tile // tiles, return_inverse=True)
+        scores = np.bincount(place, capped * left, len(items))
+        best, values = top_of(items.astype(np.int32), scores.astype(np.float32), most)
         return [(self._ids[p], float(s)) for p, s in zip(best, values, strict=True)]

@@ -17,17 +17,21 @@ import numpy.typing as npt
 import orjson
 
 from feature_store.declaration import Declaration
-from feature_store.vectors import ItemColumns, columns
+from feature_store.vectors import ItemColumns
 from models.als import Als, Rule
 from models.manifest import BundleRefused, Manifest, digest, verify
 from models.neighbours import Neighbours
 from models.own import OwnHistory
 from models.ranker import Ranker, RankerRefused
+from models.repeats import Repeats
+from models.rows import columns
 from models.sources import SOURCES, Sources
 
 __all__ = ["Bundle", "BundleRefused", "Catalogue", "write"]
 
 RANKER = "ranker.txt"
+#: The arrays of `OwnHistory`, in the order of its fields.
+OWN = ("indptr", "items", "strengths", "bought", "first", "last", "turn", "newest", "turns")
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def write(
         _write_files(draft, sources, catalogue, ranker)
         manifest = Manifest(
             fingerprint=declaration.fingerprint,
-            columns=columns(declaration, SOURCES),
+            columns=columns(declaration),
             sources=SOURCES,
             items=len(sources.item_ids),
             cut_ms=sources.cut_ms,
@@ -123,7 +127,7 @@ def _agrees(manifest: Manifest, declaration: Declaration) -> None:
             f"made for declaration {manifest.fingerprint}, this process runs "
             f"{declaration.fingerprint}: run the nightly with this MILLRACE_FEATURES"
         )
-    if manifest.columns != columns(declaration, SOURCES) or manifest.sources != SOURCES:
+    if manifest.columns != columns(declaration) or manifest.sources != SOURCES:
         raise BundleRefused("the ranker's columns are not this code's: run the nightly again")
 
 
@@ -134,15 +138,14 @@ def _arrays(sources: Sources) -> dict[str, npt.NDArray[Any]]:
         "brand": sources.columns.brand,
         "price_minor": sources.columns.price_minor,
         "als_factors": sources.als.factors,
-        "own_indptr": sources.own.indptr,
-        "own_items": sources.own.items,
-        "own_strengths": sources.own.strengths,
-        "own_last": sources.own.last,
+        **{f"own_{part}": getattr(sources.own, part) for part in OWN},
         "covisitation_items": sources.covisitation.items,
         "covisitation_weights": sources.covisitation.weights,
         "content_items": sources.content.items,
         "content_weights": sources.content.weights,
         "popularity": sources.popularity,
+        "repeat_share": sources.repeats.share,
+        "repeat_days": sources.repeats.days,
     }
 
 
@@ -181,14 +184,12 @@ def _load(path: Path, manifest: Manifest) -> Bundle:
             manifest.cut_ms,
             manifest.rules["own_half_life_days"],
             {actor: row for row, actor in enumerate(text("actors"))},
-            array("own_indptr"),
-            array("own_items"),
-            array("own_strengths"),
-            array("own_last"),
+            *(array(f"own_{part}") for part in OWN),
         ),
         covisitation=Neighbours(array("covisitation_items"), array("covisitation_weights")),
         content=Neighbours(array("content_items"), array("content_weights")),
         popularity=array("popularity"),
+        repeats=Repeats(array("repeat_share"), array("repeat_days")),
     )
     _same_length(sources)
     return Bundle(

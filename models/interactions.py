@@ -86,6 +86,7 @@ class Visits:
 
     `start` is when the session began (ms). `strength` is the strongest event's weight, less the
     strongest refusal, in units of one purchase: quantities and repeated lines do not count.
+    `bought` says whether a purchase was among it.
     """
 
     actor: Ints
@@ -93,12 +94,14 @@ class Visits:
     session: Longs
     start: Longs
     strength: Floats
+    bought: Bools
 
 
 def visits(log: Interactions) -> Visits:
     """Groups a log into visits."""
     if not len(log):
-        return Visits(log.actor, log.item, log.session, log.time, np.zeros(0, np.float32))
+        nothing, never = np.zeros(0, np.float32), np.zeros(0, np.bool_)
+        return Visits(log.actor, log.item, log.session, log.time, nothing, never)
     order = np.lexsort((log.item, log.session))
     item, session, weight = log.item[order], log.session[order], log.weight[order]
     first = np.ones(len(item), dtype=bool)
@@ -112,6 +115,7 @@ def visits(log: Interactions) -> Visits:
         session=session[rows],
         start=_session_starts(log)[order][rows],
         strength=((liked + refused) / PURCHASE).astype(np.float32),
+        bought=liked >= PURCHASE,
     )
 
 

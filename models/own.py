@@ -1,28 +1,52 @@
 """A person's own history, decayed: the strongest single source where people buy again.
 
-Counts visits, not lines or quantities. Last night's sums lie in the bundle; what happened since
-is added from the live recents, so the first click already counts.
+Counts visits, not lines or quantities, and keeps purchases apart from looks: only what was bought
+has a rhythm. Last night's sums lie in the bundle; what happened since is added from the live
+recents, so the first click already counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from feature_store.events import WEIGHTS
 from feature_store.stores.base import Recent
-from models.interactions import Floats, Interactions, Ints, Longs, Visits, decay, visits
+from models.interactions import Bools, Floats, Interactions, Ints, Longs, Visits, decay, visits
+
+#: When something was first bought that never was; and last bought: 0.
+NEVER: Final = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class Owned:
+    """What one person did with each item so far; arrays are (items of theirs,), by position.
+
+    `strengths` are decayed and of all kinds of interaction. The rest is of purchases alone:
+    in how many visits, the first and the last time (ms), and the number of the shopping visit in
+    which it was bought last, of `turns` in all.
+    """
+
+    items: Ints
+    strengths: Floats
+    bought: Ints
+    first: Longs
+    last: Longs
+    turn: Ints
+    turns: int
 
 
 @dataclass(frozen=True)
 class OwnHistory:
-    """Strength by (actor, item) as of `cut_ms`, as sparse rows sorted by actor.
+    """What every actor did as of `cut_ms`, as sparse rows sorted by actor.
 
-    Row r is `items[indptr[r]:indptr[r + 1]]` with `strengths` alike; `last` (rows,) is the actor's
-    newest event counted (ms), so whatever came later, even late, is fresh. One purchase a moment
-    ago has strength 1; it halves every `half_life_days`.
+    Row r is the part `indptr[r]:indptr[r + 1]` of the arrays that `Owned` explains; `newest`
+    (rows,) is the actor's newest event counted (ms), so whatever came later, even late, is fresh;
+    `turns` (rows,) is their number of shopping visits. One purchase a moment ago has strength 1; it
+    halves every `half_life_days`.
     """
 
     cut_ms: int
@@ -31,50 +55,112 @@ class OwnHistory:
     indptr: Longs
     items: Ints
     strengths: Floats
+    bought: Ints
+    first: Longs
     last: Longs
+    turn: Ints
+    newest: Longs
+    turns: Ints
 
     def of(
         self, actor: str, recents: Sequence[Recent], index_of: Mapping[str, int], now: int
-    ) -> tuple[Ints, Floats]:
-        """The actor's items and strengths as of `now` (ms): last night's and what came since."""
+    ) -> Owned:
+        """What the actor did as of `now` (ms): by last night, and what came since."""
         row = self.row_of.get(actor)
-        items, strengths = self._nightly(row, now)
-        fresh = _fresh(recents, index_of, 0 if row is None else int(self.last[row]) + 1)
-        if fresh is None:
-            return items, strengths
-        added = fresh.strength * decay((now - fresh.start).astype(np.float64), self.half_life_days)
-        together = np.concatenate([items, fresh.item])
-        unique, inverse = np.unique(together, return_inverse=True)
-        total = np.bincount(inverse, np.concatenate([strengths, added]), len(unique))
-        return unique.astype(np.int32), total.astype(np.float32)
+        nightly = self._nightly(row, now)
+        fresh = _fresh(recents, index_of, 0 if row is None else int(self.newest[row]) + 1)
+        return nightly if fresh is None else _added(nightly, fresh, now, self.half_life_days)
 
-    def _nightly(self, row: int | None, now: int) -> tuple[Ints, Floats]:
-        if row is None:
-            return np.zeros(0, np.int32), np.zeros(0, np.float32)
-        part = slice(self.indptr[row], self.indptr[row + 1])
+    def _nightly(self, row: int | None, now: int) -> Owned:
+        part = slice(0) if row is None else slice(self.indptr[row], self.indptr[row + 1])
         left = decay(np.asarray(now - self.cut_ms, np.float64), self.half_life_days)
-        return np.asarray(self.items[part]), np.asarray(self.strengths[part]) * left
+        return Owned(
+            np.asarray(self.items[part]),
+            np.asarray(self.strengths[part]) * left,
+            np.asarray(self.bought[part]),
+            np.asarray(self.first[part]),
+            np.asarray(self.last[part]),
+            np.asarray(self.turn[part]),
+            0 if row is None else int(self.turns[row]),
+        )
 
 
 def fit(log: Interactions, cut_ms: int, half_life_days: float) -> OwnHistory:
-    """Sums the decayed visits of a log that ends before `cut_ms`."""
+    """Sums the visits of a log that ends before `cut_ms`."""
     seen = visits(log)
-    worth = seen.strength * decay((cut_ms - seen.start).astype(np.float64), half_life_days)
+    turn, turns = _turns(seen, len(log.actor_ids))
     width = int(seen.item.max(initial=0)) + 1
-    keys = seen.actor.astype(np.int64) * width + seen.item
-    unique, inverse = np.unique(keys, return_inverse=True)
-    totals = np.bincount(inverse, worth, len(unique)).astype(np.float32)
-    actors = unique // width
-    present, counts = np.unique(actors, return_counts=True)
+    keys, groups = np.unique(seen.actor.astype(np.int64) * width + seen.item, return_inverse=True)
+    present, counts = np.unique(keys // width, return_counts=True)
+    sums = _sums(seen, turn, groups, len(keys), cut_ms, half_life_days)
     return OwnHistory(
         cut_ms=cut_ms,
         half_life_days=half_life_days,
         row_of={log.actor_ids[code]: row for row, code in enumerate(present)},
         indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        items=(unique % width).astype(np.int32),
-        strengths=totals,
-        last=_newest(log)[present],
+        items=(keys % width).astype(np.int32),
+        strengths=sums.strengths,
+        bought=sums.bought,
+        first=sums.first,
+        last=sums.last,
+        turn=sums.turn,
+        newest=_newest(log)[present],
+        turns=turns[present],
     )
+
+
+def _sums(
+    seen: Visits, turn: Ints, groups: Longs, count: int, now: int, half_life_days: float
+) -> Owned:
+    """Visits added up by group, as of `now`."""
+    worth = seen.strength * decay((now - seen.start).astype(np.float64), half_life_days)
+    taken = seen.bought
+    first, last = np.full(count, NEVER), np.zeros(count, np.int64)
+    np.minimum.at(first, groups[taken], seen.start[taken])
+    np.maximum.at(last, groups[taken], seen.start[taken])
+    newest = np.zeros(count, np.int32)
+    np.maximum.at(newest, groups[taken], turn[taken])
+    return Owned(
+        items=np.zeros(count, np.int32),
+        strengths=np.bincount(groups, worth, count).astype(np.float32),
+        bought=np.bincount(groups[taken], minlength=count).astype(np.int32),
+        first=first,
+        last=last,
+        turn=newest,
+        turns=int(turn.max(initial=0)),
+    )
+
+
+def _turns(seen: Visits, actors: int) -> tuple[Ints, Ints]:
+    """The number of each visit among its actor's shopping visits, from 1, and each actor's last."""
+    session, place = np.unique(seen.session, return_inverse=True)
+    shopping: Bools = np.zeros(len(session), np.bool_)
+    shopping[place[seen.bought]] = True
+    running = np.cumsum(shopping)
+    before = np.full(actors, np.iinfo(np.int64).max)
+    np.minimum.at(before, seen.actor, running[place] - shopping[place])
+    turn = np.where(seen.bought, running[place] - before[seen.actor], 0).astype(np.int32)
+    turns = np.zeros(actors, np.int32)
+    np.maximum.at(turns, seen.actor, turn)
+    return turn, turns
+
+
+def _added(known: Owned, fresh: Visits, now: int, half_life_days: float) -> Owned:
+    """What was known, and fresh visits."""
+    unique, inverse = np.unique(np.concatenate([known.items, fresh.item]), return_inverse=True)
+    old, new = inverse[: len(known.items)], inverse[len(known.items) :]
+    turn, turns = _turns(fresh, 1)
+    sums = _sums(fresh, turn, new, len(unique), now, half_life_days)
+    sums.strengths[old] += known.strengths
+    sums.bought[old] += known.bought
+    sums.first[old] = np.minimum(sums.first[old], known.first)
+    sums.last[old] = np.maximum(sums.last[old], known.last)
+    later = np.where(sums.turn > 0, sums.turn + known.turns, 0).astype(np.int32)
+    later[old] = np.maximum(later[old], known.turn)
+    return Owned(
+        unique.astype(np.int32), sums.strengths, sums.bought, sums.first, sums.last, later,
+        known.turns + int(turns[0]),
+    )  # fmt: skip
 
 
 def _newest(log: Interactions) -> Longs:

@@ -15,6 +15,7 @@ import numpy as np
 
 from feature_store.stores.base import UserState
 from models.interactions import Floats, Ints
+from models.own import Owned
 from models.sources import SOURCES, Sources
 from models.topk import top_of
 
@@ -36,10 +37,14 @@ Offer = tuple[Ints, Floats]
 
 @dataclass(frozen=True)
 class Candidates:
-    """`positions` (n,) in `item_ids`, ascending; `scores` (n, sources), NaN where not offered."""
+    """`positions` (n,) in `item_ids`, ascending; `scores` (n, sources), NaN where not offered.
+
+    `owned` is what the person did so far: retrieval asked with it, ranking reads it again.
+    """
 
     positions: Ints
     scores: Floats
+    owned: Owned
     sources: tuple[str, ...] = SOURCES
 
     def offered_by(self, row: int) -> tuple[str, ...]:
@@ -70,9 +75,10 @@ def retrieve(
     `trending` is a published list, best first; its score is 1/rank, because the counts behind
     two lists of different days do not compare.
     """
-    items, strengths = sources.own.of(user.actor, user.recents, sources.index_of, now)
+    owned = sources.own.of(user.actor, user.recents, sources.index_of, now)
+    items, strengths = owned.items, owned.strengths
     popular, popularity = sources.popular
-    return _union(
+    positions, scores = _union(
         {
             "als": sources.als.candidates(items, strengths, caps["als"]),
             "own": top_of(items, strengths, caps["own"]),
@@ -84,6 +90,7 @@ def retrieve(
             "popular": (popular[: caps["popular"]], popularity[: caps["popular"]]),
         }
     )
+    return Candidates(positions, scores, owned)
 
 
 def _trending(listed: Sequence[tuple[str, float]], index_of: Mapping[str, int], cap: int) -> Offer:
@@ -91,10 +98,10 @@ def _trending(listed: Sequence[tuple[str, float]], index_of: Mapping[str, int], 
     return np.asarray(known, np.int32), 1 / np.arange(1, len(known) + 1, dtype=np.float32)
 
 
-def _union(offers: Mapping[str, Offer]) -> Candidates:
+def _union(offers: Mapping[str, Offer]) -> Offer:
     positions = np.unique(np.concatenate([offers[name][0] for name in SOURCES]))
     scores = np.full((len(positions), len(SOURCES)), np.nan, np.float32)
     for column, name in enumerate(SOURCES):
         offered, values = offers[name]
         scores[np.searchsorted(positions, offered), column] = values
-    return Candidates(positions.astype(np.int32), scores)
+    return positions.astype(np.int32), scores

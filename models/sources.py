@@ -12,6 +12,7 @@ from models.als import Als
 from models.interactions import Floats, Ints
 from models.neighbours import Neighbours
 from models.own import OwnHistory
+from models.repeats import Repeats
 from models.topk import top
 
 #: The order of the score columns, fixed: the ranker learned it.
@@ -37,6 +38,7 @@ class Sources:
     covisitation: Neighbours
     content: Neighbours
     popularity: Floats
+    repeats: Repeats
 
     @cached_property
     def popular(self) -> tuple[Ints, Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -89,13 +90,13 @@ def _offer(found: Candidates, source: str, positions: Ints, scores: Floats) -> C
     offered = np.full(len(merged), np.nan, np.float32)
     offered[np.searchsorted(merged, positions)] = scores
     column[:] = np.where(np.isnan(column), offered, column)
-    return Candidates(merged, table, found.sources)
+    return replace(found, positions=merged, scores=table)
 
 
 def _keep(found: Candidates, bundle: Bundle, catalogue: Catalogue, rules: Rules) -> Candidates:
     cards = (catalogue.get(bundle.item_ids[position]) for position in found.positions)
     mask = np.fromiter((bool(card and rules.allow(card)) for card in cards), dtype=np.bool_)
-    return Candidates(found.positions[mask], found.scores[mask], found.sources)
+    return replace(found, positions=found.positions[mask], scores=found.scores[mask])
 
 
 def _within(bundle: Bundle, wanted: Filter) -> Ints | None:

@@ -12,11 +12,11 @@ import numpy as np
 
 from feature_store.declaration import Declaration
 from feature_store.stores.base import UserState
-from feature_store.vectors import matrix
 from models.bundle import Bundle, BundleRefused
 from models.manifest import Manifest
 from models.registry import RegistryUnavailable, Version
 from models.retrieval import retrieve
+from models.rows import rows
 from serving.items import Items, Live
 from serving.logs import LOGGER
 from serving.telemetry import Telemetry
@@ -132,10 +132,8 @@ def warm(bundle: Bundle, declaration: Declaration) -> None:
     user, now = UserState(""), bundle.sources.cut_ms
     try:
         found = retrieve(bundle.sources, user, now)
-        rows = matrix(
-            declaration, user, bundle.columns, bundle.index_of, found.positions, found.scores, now
-        )
-        scores = bundle.ranker.predict(rows) if bundle.ranker else found.blended()
+        matrix = rows(declaration, bundle.sources, bundle.columns, user, found, now)
+        scores = bundle.ranker.predict(matrix) if bundle.ranker else found.blended()
     except Exception as error:  # whatever is wrong with it, the bundle at hand is better
         raise RankerBroken(repr(error)) from error
     if not np.isfinite(scores).all():

@@ -9,9 +9,10 @@ import numpy as np
 
 from feature_store.declaration import Declaration
 from feature_store.stores.base import UserState
-from feature_store.vectors import Floats, matrix
+from feature_store.vectors import Floats
 from models.interactions import Ints
 from models.retrieval import Candidates
+from models.rows import rows
 from serving.items import Live
 from serving.logs import LOGGER
 from serving.telemetry import Telemetry
@@ -43,11 +44,8 @@ def rank(
     """Orders candidates; a ranker that fails or says nothing finite costs its order, no more."""
     if live.bundle.ranker is None:
         return _blended(found)
-    index_of = live.bundle.index_of
     try:
-        vectors = matrix(
-            declaration, user, live.columns, index_of, found.positions, found.scores, now
-        )
+        vectors = rows(declaration, live.bundle.sources, live.columns, user, found, now)
         scores = live.bundle.ranker.predict(vectors)
     except Exception:  # an order without the ranker is better than no answer
         log.exception("ranker failed")

@@ -80,8 +80,8 @@ class Recommender:
         if ask.context is Context.CART:
             about += in_cart(recents, now)
         if live and ask.mode is not Mode.MIXED:
-            positions, _ = live.bundle.sources.own.of(ask.actor, (), live.bundle.index_of, now)
-            before = [live.bundle.item_ids[position] for position in positions]
+            owned = live.bundle.sources.own.of(ask.actor, (), live.bundle.index_of, now)
+            before = [live.bundle.item_ids[position] for position in owned.items]
         rules = Rules.build(ask, about, self.blocked, recents, before, now)
         return Situation(ask, now, features, live, about, rules, steps)
 

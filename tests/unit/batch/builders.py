@@ -10,7 +10,7 @@ from batch.history import History
 from feature_store.declaration import Entity, load
 from feature_store.events import WEIGHTS, Interaction
 from feature_store.vectors import ItemColumns, window_columns
-from models import covisitation, own, popularity
+from models import covisitation, own, popularity, repeats
 from models.als import Als, Rule
 from models.neighbours import Neighbours
 from models.sources import Sources
@@ -40,6 +40,7 @@ def sources(past: History, cut: int) -> Sources:
     known, items = past.log.before(cut), past.items
     number = len(items.ids)
     rule = Rule(2, 1.0, 0.1, 1)
+    mine = own.fit(known, cut, 60.0)
     windows = np.zeros((number, len(window_columns(DECLARATION, Entity.ITEM))), np.float32)
     return Sources(
         cut,
@@ -47,8 +48,9 @@ def sources(past: History, cut: int) -> Sources:
         items.index_of,
         ItemColumns(windows, items.category, items.brand, np.full(number, 100, np.float32)),
         Als.build(rule, np.zeros((number, 2), np.float32)),
-        own.fit(known, cut, 60.0),
+        mine,
         covisitation.fit(known, number, cut, 60.0),
         Neighbours(np.full((number, 1), -1, np.int32), np.zeros((number, 1), np.float32)),
         popularity.fit(known, number, cut, 14.0),
+        repeats.fit(mine, items.category),
     )

@@ -6,13 +6,12 @@ import pytest
 
 from batch.measure import measure
 from batch.training_set import Basket, baskets, build, sample
-from feature_store.vectors import columns
 from models.interactions import Floats
-from models.sources import SOURCES
+from models.rows import columns
 from tests.builders import DAY, HOUR, MINUTE, NOON
 from tests.unit.batch.builders import DECLARATION, event, history, sources
 
-NAMES = columns(DECLARATION, SOURCES)
+NAMES = columns(DECLARATION)
 PAST = history(
     event("ann", "milk", 0),
     event("ann", "bread", 0),
@@ -73,10 +72,11 @@ def test_sources_that_saw_the_answers_are_refused() -> None:
 
 def test_sources_know_nothing_from_the_cut_on() -> None:
     honest, blind = sources(PAST, CUT), sources(history(*PAST.events[:3]), CUT)
-    items, strengths = honest.own.of("ann", (), honest.index_of, CUT)
-    ours = {honest.item_ids[i]: float(s) for i, s in zip(items, strengths, strict=True)}
-    items, strengths = blind.own.of("ann", (), blind.index_of, CUT)
-    theirs = {blind.item_ids[i]: float(s) for i, s in zip(items, strengths, strict=True)}
+    ours, theirs = (
+        {known.item_ids[i]: float(s) for i, s in zip(owned.items, owned.strengths, strict=True)}
+        for known in (honest, blind)
+        for owned in [known.own.of("ann", (), known.index_of, CUT)]
+    )
     assert ours == theirs
     assert honest.popularity[honest.index_of["caviar"]] == 0
 

@@ -9,7 +9,7 @@ from feature_store.events import WEIGHTS
 from feature_store.stores.base import Recent, UserState
 from feature_store.tiles import DAY_MS
 from feature_store.vectors import ItemColumns, window_columns
-from models import content, covisitation, own, popularity
+from models import content, covisitation, own, popularity, repeats
 from models.als import Als, Rule
 from models.bundle import Catalogue
 from models.interactions import Interactions
@@ -52,6 +52,7 @@ def sources(history: Interactions, cut: int = NOW, items: tuple[str, ...] = ITEM
     count = len(items)
     width = len(window_columns(DECLARATION, Entity.ITEM))
     factors = np.random.default_rng(1).normal(size=(count, RULE.rank)).astype(np.float32)
+    mine = own.fit(known, cut, 30.0)
     texts = [content.Text(name, ("food",), "b") for name in items]
     return Sources(
         cut_ms=cut,
@@ -64,10 +65,11 @@ def sources(history: Interactions, cut: int = NOW, items: tuple[str, ...] = ITEM
             np.full(count, 100, np.float32),
         ),
         als=Als.build(RULE, factors),
-        own=own.fit(known, cut, 30.0),
+        own=mine,
         covisitation=covisitation.fit(known, count, cut, 30.0, k=3),
         content=content.fit(texts, np.zeros(count, np.int32), k=5),
         popularity=popularity.fit(known, count, cut, 30.0),
+        repeats=repeats.fit(mine, np.zeros(count, np.int32)),
     )
 
 

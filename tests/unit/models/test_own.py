@@ -15,8 +15,8 @@ HALF_LIFE = 30.0
 
 def strengths(actor: str, rows: list[Row], *recents: Recent, cut: int = NOW) -> dict[str, float]:
     history = own.fit(log(*rows).before(cut), cut, HALF_LIFE)
-    items, values = history.of(actor, recents, INDEX, NOW)
-    return {ITEMS[i]: round(float(v), 4) for i, v in zip(items, values, strict=True)}
+    owned = history.of(actor, recents, INDEX, NOW)
+    return {ITEMS[i]: round(float(v), 4) for i, v in zip(owned.items, owned.strengths, strict=True)}
 
 
 def test_buying_twice_in_one_visit_counts_once() -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from feature_store.vectors import columns
-from models.sources import SOURCES
+from models.rows import columns
 from tests.unit.serving.world import (
     DECLARATION,
     NOW,
@@ -71,7 +70,7 @@ def test_the_impression_carries_the_vectors_that_were_used(world: World) -> None
     assert said["impression_id"] == answer["impression_id"]
     assert said["bundle"] == answer["bundle"]
     assert [item["item_id"] for item in said["items"]] == ids(answer)
-    width = len(columns(DECLARATION, SOURCES))
+    width = len(columns(DECLARATION))
     assert all(len(item["vector"]) == width for item in said["items"])
 
 

@@ -18,15 +18,16 @@ from feature_store.events import WEIGHTS
 from feature_store.stores.base import Recent, Record, Store, StoreUnavailable, TrendingList
 from feature_store.stores.memory import MemoryStore
 from feature_store.tiles import DAY_MS, Version
-from feature_store.vectors import ItemColumns, columns, window_columns
-from models import content, covisitation, own, popularity
+from feature_store.vectors import ItemColumns, window_columns
+from models import content, covisitation, own, popularity, repeats
 from models.als import Als, Rule
 from models.bundle import Catalogue, write
 from models.interactions import Interactions
 from models.ranker import Ranker
 from models.registry import RegistryUnavailable
 from models.registry import Version as Registered
-from models.sources import SOURCES, Sources
+from models.rows import columns
+from models.sources import Sources
 from serving.app import app_of
 from serving.guard import Guard, Ladder
 from serving.parts import Outside, Parts
@@ -88,7 +89,7 @@ def stocked() -> MemoryStore:
 
 def publish_bundle(root: Path, with_ranker: bool = True, rows: Sequence[Row] = HISTORY) -> Path:
     """A bundle fitted on the shop's history; its ranker adds up three sources."""
-    sources, names = _sources(rows), columns(DECLARATION, SOURCES)
+    sources, names = _sources(rows), columns(DECLARATION)
     said = Catalogue(
         tuple(item.capitalize() for item in ITEMS),
         tuple(("food", name) for name in CATEGORIES),
@@ -112,6 +113,7 @@ def _sources(rows: Sequence[Row]) -> Sources:
     category = np.asarray([CATEGORIES.index(SHOP[item]) for item in ITEMS], np.int32)
     texts = [content.Text(item, ("food", SHOP[item]), "b") for item in ITEMS]
     factors = np.random.default_rng(1).normal(size=(count, 4)).astype(np.float32)
+    mine = own.fit(log, NOW - DAY_MS // 2, 30.0)
     return Sources(
         cut_ms=NOW - DAY_MS // 2,
         item_ids=ITEMS,
@@ -123,10 +125,11 @@ def _sources(rows: Sequence[Row]) -> Sources:
             np.full(count, 100, np.float32),
         ),
         als=Als.build(Rule(4, 10.0, 0.1, 5), factors),
-        own=own.fit(log, NOW - DAY_MS // 2, 30.0),
+        own=mine,
         covisitation=covisitation.fit(log, count, NOW, 30.0, k=3),
         content=content.fit(texts, category, k=3),
         popularity=popularity.fit(log, count, NOW, 30.0),
+        repeats=repeats.fit(mine, category),
     )
 
 
