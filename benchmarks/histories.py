@@ -25,7 +25,7 @@ def complete_journey(months: int = journey.ALL_MONTHS) -> History:
         lines.price,
     )
     events = [
-        _purchase(f"{basket}-{product}", journey.user_id(who), str(product), at, count, cents)
+        _event(f"{basket}-{product}", journey.user_id(who), str(product), at, count, cents)
         for who, basket, product, at, count, cents in zip(
             *(c.tolist() for c in columns), strict=True
         )
@@ -48,7 +48,7 @@ def _described(slice_: journey.Journey) -> dict[str, dict[str, Any]]:
     }
 
 
-def _purchase(
+def _event(
     event_id: str, actor: str, item: str, at: int, quantity: int, cents: int, kind: str = "purchase"
 ) -> Interaction:
     return Interaction(
