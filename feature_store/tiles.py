@@ -198,6 +198,21 @@ class TileSet:
             for field, value in fields.items()
         )
 
+    def over(self, older: TileSet) -> TileSet:
+        """These tiles, and those of another set that are missing here; one base, the later."""
+        merged = {(code, start): values for code, start, values in older._all()}
+        merged |= {(code, start): values for code, start, values in self._all()}
+        bases = [start for code, start in merged if code == BASE.code]
+        return TileSet(
+            (LEVEL_OF_CODE[code], start, values)
+            for (code, start), values in merged.items()
+            if code != BASE.code or start == max(bases)
+        )
+
+    def _all(self) -> Iterator[tuple[str, int, Mapping[str, Total]]]:
+        for code, tiles in self._levels.items():
+            yield from ((code, start, values) for start, values in tiles)
+
     def within(self, feature: str, window: Window, now: int) -> Iterator[Any]:
         """The feature's total in each tile that the window ending at `now` covers."""
         return (total for _, total in self.dated(feature, window, now))

@@ -97,6 +97,9 @@ class Accepted(Answer):
 
     accepted: int = Field(examples=[1])
     event_ids: list[str] = Field(description="In the order sent.")
+    degraded: list[str] = Field(
+        [], description="For feedback: `stores`, when the next answer may not know of it yet."
+    )
 
 
 class ItemAnswer(Answer):

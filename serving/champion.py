@@ -61,6 +61,14 @@ class Champion:
             if self._adopt(path):
                 return
 
+    def remembered(self, actor: str) -> int | None:
+        """The newest event (ms) of an actor that the bundle was made from; None for a stranger."""
+        if self.live is None:
+            return None
+        own = self.live.bundle.sources.own
+        row = own.row_of.get(actor)
+        return None if row is None else int(own.last[row])
+
     def turn(self) -> None:
         """Looks at the alias once and swaps if it has moved."""
         try:

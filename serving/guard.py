@@ -140,18 +140,25 @@ class Ladder:
         self, read: Callable[[Store], T], known: Callable[[T], bool] = lambda _: True
     ) -> Reading[T]:
         """Never raises `StoreUnavailable`; with nothing known, the last answer there was."""
-        value: T | None = None
-        source = ""
+        answers, failed = self.ask(read, known)
+        source = next(reversed(answers), "")
+        return Reading(answers.get(source), source, failed)
+
+    def ask(
+        self, read: Callable[[Store], T], enough: Callable[[T], bool]
+    ) -> tuple[dict[str, T], tuple[str, ...]]:
+        """What the stores said, by name, up to the first that said enough; and which failed."""
+        answers: dict[str, T] = {}
         failed: list[str] = []
         for rung in self._rungs:
             try:
-                value, source = rung.call(read), rung.name
+                answers[rung.name] = rung.call(read)
             except StoreUnavailable:
                 failed.append(rung.name)
                 continue
-            if known(value):
+            if enough(answers[rung.name]):
                 break
-        return Reading(value, source, tuple(failed))
+        return answers, tuple(failed)
 
     def collect(
         self, ids: Sequence[str], read: Callable[[Store, Sequence[str]], dict[str, V]]

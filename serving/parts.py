@@ -78,7 +78,7 @@ class Parts:
         trending = Trending(outside.patient_stores, items.want)
         champion = Champion(outside.bundles, declaration, items, telemetry, outside.registry)
         impressions = ImpressionLog(outside.publisher, telemetry, rules.impressions_queued)
-        features = FeatureReader(outside.stores)
+        features = FeatureReader(outside.stores, champion.remembered)
         protection = _protection(rules, telemetry, outside.quotas)
         return cls(
             outside=outside,

@@ -13,6 +13,8 @@ from feature_store.tiles import VERSION_WIDTH, Level, Tile, TileSet, Version
 
 #: How many of an actor's newest interactions are kept.
 RECENTS_KEPT: Final = 200
+#: How long what was accepted stands beside the recents, which are the stream's to write.
+ACCEPTED_MS: Final = 60_000
 #: Between an item and a country; ids hold no control characters.
 COUNTRY_SEPARATOR: Final = "\x1f"
 
@@ -110,12 +112,16 @@ def decode_segments(value: str) -> dict[str, list[tuple[str, float]]]:
 
 @dataclass(frozen=True, slots=True)
 class UserState:
-    """Everything a request needs to know about one actor, from one round trip."""
+    """Everything a request needs to know about one actor, from one round trip.
+
+    `accepted` may be in `recents` already, and may be missing there for ever: a copy, say.
+    """
 
     actor: str
     tiles: TileSet = field(default_factory=TileSet)
     recents: tuple[Recent, ...] = ()
     profile: Mapping[str, object] | None = None
+    accepted: tuple[Recent, ...] = ()
 
     @property
     def last_event(self) -> Recent | None:
@@ -143,6 +149,10 @@ class Store(Protocol):
 
     def publish_trending(self, trending: TrendingList) -> None:
         """Replaces one window's lists, whole; an older publish time never wins."""
+
+    # -- written by serving, so that the next answer knows
+    def write_accepted(self, actor: str, recent: Recent) -> None:
+        """Keeps what Kafka has accepted, until about `ACCEPTED_MS` after it happened."""
 
     # -- read by serving
     def read_user(self, actor: str) -> UserState:

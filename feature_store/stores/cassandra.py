@@ -29,6 +29,7 @@ from cassandra.query import BatchStatement, BatchType, BoundStatement
 from feature_store.declaration import Entity
 from feature_store.settings import Settings
 from feature_store.stores.base import (
+    ACCEPTED_MS,
     RECENTS_KEPT,
     Recent,
     Record,
@@ -55,6 +56,9 @@ TABLES: Final = (
     "recents (actor text, event_time bigint, event_id text, value text, "
     "PRIMARY KEY (actor, event_time, event_id)) "
     "WITH CLUSTERING ORDER BY (event_time DESC, event_id DESC)",
+    "accepted (actor text, event_time bigint, event_id text, value text, "
+    "PRIMARY KEY (actor, event_time, event_id)) "
+    "WITH CLUSTERING ORDER BY (event_time DESC, event_id DESC)",
     "records (kind text, key text, value text, PRIMARY KEY ((kind, key)))",
     "trend (level text, start bigint, item text, value text, PRIMARY KEY ((level, start), item))",
     "trending (window text PRIMARY KEY, value text)",
@@ -63,6 +67,8 @@ STATEMENTS: Final = {
     "tile": "INSERT INTO tiles (entity, id, level, start, value) VALUES (?, ?, ?, ?, ?) "
     "USING TIMESTAMP ? AND TTL ?",
     "recent": "INSERT INTO recents (actor, event_time, event_id, value) VALUES (?, ?, ?, ?) "
+    "USING TTL ?",
+    "accepted": "INSERT INTO accepted (actor, event_time, event_id, value) VALUES (?, ?, ?, ?) "
     "USING TTL ?",
     "record": "INSERT INTO records (kind, key, value) VALUES (?, ?, ?) USING TIMESTAMP ?",
     "trend": "INSERT INTO trend (level, start, item, value) VALUES (?, ?, ?, ?) "
@@ -73,6 +79,7 @@ STATEMENTS: Final = {
     "forget_recents": "DELETE FROM recents WHERE actor = ?",
     "get_tiles": "SELECT level, start, value FROM tiles WHERE entity = ? AND id = ?",
     "get_recents": "SELECT value FROM recents WHERE actor = ? LIMIT ?",
+    "get_accepted": "SELECT value FROM accepted WHERE actor = ? LIMIT ?",
     "get_record": "SELECT value FROM records WHERE kind = ? AND key = ?",
     "get_trend": "SELECT item, value FROM trend WHERE level = ? AND start = ?",
     "get_trending": "SELECT value FROM trending WHERE window = ?",
@@ -189,10 +196,15 @@ class CassandraStore:
         value = version.encode() + encode_segments(trending)
         self._execute("trending", trending.window, value, _moment_timestamp(version))
 
+    def write_accepted(self, actor: str, recent: Recent) -> None:
+        moment = (recent.event_time, recent.event_id)
+        self._execute("accepted", actor, *moment, recent.encode(), ACCEPTED_MS // 1_000)
+
     def read_user(self, actor: str) -> UserState:
-        tiles, recents, records = self._execute_all(
+        tiles, recents, accepted, records = self._execute_all(
             ("get_tiles", (Entity.USER.value, actor)),
             ("get_recents", (actor, RECENTS_KEPT)),
+            ("get_accepted", (actor, RECENTS_KEPT)),
             ("get_record", (Entity.USER.value, actor)),
         )
         body = records[0].value[VERSION_WIDTH:] if records else ""
@@ -201,6 +213,7 @@ class CassandraStore:
             tiles=_tile_set(tiles),
             recents=tuple(Recent.decode(row.value) for row in recents),
             profile=orjson.loads(body) if body else None,
+            accepted=tuple(Recent.decode(row.value) for row in accepted),
         )
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:

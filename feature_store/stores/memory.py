@@ -10,6 +10,7 @@ import orjson
 
 from feature_store.declaration import Entity
 from feature_store.stores.base import (
+    ACCEPTED_MS,
     RECENTS_KEPT,
     Recent,
     Record,
@@ -32,6 +33,7 @@ class MemoryStore:
         self._trending_tiles: dict[tuple[str, int], dict[str, TrendingTile]] = defaultdict(dict)
         self._trending: dict[str, TrendingList] = {}
         self._changed: dict[str, int] = {}
+        self._accepted: dict[str, set[Recent]] = defaultdict(set)
 
     def write_tiles(self, tiles: Iterable[Tile]) -> None:
         for tile in tiles:
@@ -72,6 +74,9 @@ class MemoryStore:
         if stored is None or stored.published_at < trending.published_at:
             self._trending[trending.window] = trending
 
+    def write_accepted(self, actor: str, recent: Recent) -> None:
+        self._accepted[actor].add(recent)
+
     def read_user(self, actor: str) -> UserState:
         profile = self._records.get((Entity.USER, actor))
         return UserState(
@@ -79,6 +84,7 @@ class MemoryStore:
             tiles=self._tile_set(Entity.USER, actor),
             recents=tuple(sorted(self._recents.get(actor, ()), reverse=True)),
             profile=orjson.loads(profile.body) if profile and not profile.deleted else None,
+            accepted=tuple(sorted(filter(_is_young, self._accepted.get(actor, ())), reverse=True)),
         )
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
@@ -123,3 +129,7 @@ class MemoryStore:
 
     def _touch(self, item_id: str) -> None:
         self._changed[item_id] = time.time_ns() // 1_000_000
+
+
+def _is_young(accepted: Recent) -> bool:
+    return accepted.event_time > time.time_ns() // 1_000_000 - ACCEPTED_MS

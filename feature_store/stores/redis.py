@@ -3,6 +3,7 @@
 Keys, under the namespace:
   `user:{actor}`    hash  ring slots -> tiles, `record` -> profile
   `recent:{actor}`  zset  interaction -> event time
+  `accepted:{actor}`  zset  the same, for a minute: what the stream may not have written yet
   `item:{id}`       hash  ring slots -> tiles, `record` -> metadata
   `trend:{level}:{start}`  hash  item, and item in a country -> capped engagement in that tile
   `trending`        hash  window -> published lists
@@ -26,6 +27,7 @@ import redis
 from feature_store.declaration import Entity
 from feature_store.settings import Settings
 from feature_store.stores.base import (
+    ACCEPTED_MS,
     RECENTS_KEPT,
     Recent,
     Record,
@@ -169,17 +171,26 @@ class RedisStore:
         with self._pipeline() as pipe:
             self._upsert(pipe, "trending", 0, [trending.window, value])
 
+    def write_accepted(self, actor: str, recent: Recent) -> None:
+        key = self._key("accepted", actor)
+        with self._pipeline() as pipe:
+            pipe.zadd(key, {recent.encode(): recent.event_time})
+            pipe.zremrangebyscore(key, 0, recent.event_time - ACCEPTED_MS)
+            pipe.pexpire(key, ACCEPTED_MS)
+
     def read_user(self, actor: str) -> UserState:
         with self._pipeline() as pipe:
             pipe.hgetall(self._key(Entity.USER, actor))
             pipe.zrevrange(self._key("recent", actor), 0, RECENTS_KEPT - 1)
-            ring, recents = pipe.execute()
+            pipe.zrevrange(self._key("accepted", actor), 0, RECENTS_KEPT - 1)
+            ring, recents, accepted = pipe.execute()
         body = ring.pop(RECORD, "")[VERSION_WIDTH:]
         return UserState(
             actor=actor,
             tiles=TileSet.from_ring(ring),
             recents=tuple(map(Recent.decode, recents)),
             profile=orjson.loads(body) if body else None,
+            accepted=tuple(map(Recent.decode, accepted)),
         )
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
@@ -9,7 +11,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from feature_store.events import Identifier, InteractionType
+from feature_store.events import Identifier, InteractionType, anonymous
+from feature_store.stores.base import Recent
 from serving.answers import Accepted
 from serving.body import Body, describe
 from serving.parts import Running
@@ -53,11 +56,17 @@ def feedback(body: Body, parts: Running, asking: Asking) -> Response:
         said = Feedback.model_validate_json(body)
     except ValidationError as error:
         raise invalid(field_errors(list(error.errors(include_input=False)))) from None
+    now = time.time_ns() // 1_000_000
     message = NewInteraction(
-        event_id=said.event_id,
+        event_id=said.event_id or uuid.uuid4().hex,
+        event_time=now,
         user_id=said.user_id,
         session_id=said.session_id,
         item_id=said.item_id,
         type=TYPES[said.kind],
     )
-    return accept([message], parts, asking).response(202)
+    answer = accept([message], parts, asking)
+    actor = said.user_id or anonymous(said.session_id or "")
+    recent = Recent(now, answer.event_ids[0], message.type, said.item_id, 1, 0, "")
+    known = parts.features.accept(actor, recent)
+    return answer.model_copy(update={"degraded": [] if known else ["stores"]}).response(202)

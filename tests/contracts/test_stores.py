@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 
 import pytest
 
@@ -46,6 +47,17 @@ def purchases_of(store: Store, user: str) -> int:
 
 def recent(event_id: str, at: int, item: str = "milk") -> Recent:
     return Recent(at, event_id, "view", item, 1, 199, "")
+
+
+def test_what_was_accepted_stands_beside_the_recents_until_the_stream_has_it(
+    store: Store,
+) -> None:
+    now = time.time_ns() // 1_000_000
+    for liked in (recent("e1", now - 2, "tea"), recent("e2", now - 1), recent("e2", now - 1)):
+        store.write_accepted("ann", liked)
+    user = store.read_user("ann")
+    assert [event.event_id for event in user.accepted] == ["e2", "e1"]
+    assert (user.recents, store.read_user("bob").accepted) == ((), ())
 
 
 def test_an_unknown_user_is_empty(store: Store) -> None:

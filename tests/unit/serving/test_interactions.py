@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from feature_store.events import Interaction, decode_interaction, decode_profile
-from tests.unit.serving.world import World
+from feature_store.stores.base import Recent
+from tests.unit.serving.world import NOW, Broken, Make, World, ids
 
 CLICK = {"user_id": "ann", "item_id": "milk", "type": "click"}
 
@@ -25,7 +26,7 @@ def test_an_acknowledged_click_is_accepted_with_its_event_id(world: World) -> No
     event = decode_interaction(message.value, time.time_ns() // 1_000_000)
     assert isinstance(event, Interaction)
     assert (message.topic, message.key) == ("user-interactions", b"ann")
-    assert answer.json() == {"accepted": 1, "event_ids": [event.event_id]}
+    assert answer.json() == {"accepted": 1, "event_ids": [event.event_id], "degraded": []}
     assert abs(event.event_time - time.time() * 1_000) < 60_000
 
 
@@ -180,3 +181,34 @@ def test_feedback_is_an_interaction_of_the_right_type(
 def test_feedback_that_does_not_fit_is_refused(world: World, body: Any) -> None:
     assert world.http.post("/api/feedback", json=body).status_code == 422
     assert world.kafka.acknowledged == []
+
+
+@pytest.mark.parametrize("kind", ["dislike", "not_interested"])
+def test_feedback_takes_effect_on_the_next_answer_before_the_stream_has_it(
+    world: World, kind: str
+) -> None:
+    assert "milk" in ids(world.list_for("ann"))
+    said = {"user_id": "ann", "item_id": "milk", "kind": kind}
+    answer = world.http.post("/api/feedback", json=said).json()
+    after = world.list_for("ann")
+    assert "milk" not in ids(after)
+    assert after["last_event_id"] == answer["event_ids"][0]
+    world.http.post("/api/feedback", json={**said, "kind": "like"})
+    assert "milk" in ids(world.list_for("ann"))
+
+
+def test_an_event_of_the_stream_and_its_acceptance_are_one(world: World) -> None:
+    said = {"user_id": "ann", "item_id": "milk", "kind": "like", "event_id": "f1"}
+    world.http.post("/api/feedback", json=said)
+    world.did("ann", Recent(NOW, "f1", "like", "milk", 1, 0, ""))
+    events = world.http.get("/api/users/ann/history").json()["events"]
+    assert [event["event_id"] for event in events] == ["f1"]
+
+
+def test_feedback_without_a_store_is_accepted_and_says_that_it_will_take_a_moment(
+    make: Make,
+) -> None:
+    world = make(hot=Broken(), kept=Broken())
+    said = {"user_id": "ann", "item_id": "milk", "kind": "like"}
+    answer = world.http.post("/api/feedback", json=said)
+    assert (answer.status_code, answer.json()["degraded"]) == (202, ["stores"])

@@ -200,7 +200,7 @@ class Broken(MemoryStore):
         self.calls = 0
 
     def __getattribute__(self, name: str) -> Any:
-        if not name.startswith(("read_", "changed_")):
+        if not name.startswith(("read_", "changed_", "write_accepted")):
             return super().__getattribute__(name)
         return self._fail
 
