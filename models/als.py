@@ -8,12 +8,19 @@ the number of items with r > 0, and items with r < 0 pull towards zero.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from models.inner_product import NormOrder
 from models.interactions import Floats, Ints
-from models.topk import top
+from models.topk import top, top_of
+
+#: Below so many items a scan of the factors themselves is as quick as one of their codes.
+FEW: Final = 10_000
+#: Rows widened at once for YtY.
+BLOCK: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +41,24 @@ def rating(strength: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Als:
-    """Item factors of shape (items, rank), zeros where an item was not trained; YtY is cached."""
+    """Item factors of shape (items, rank), zeros where an item was not trained.
+
+    `gram` is YtY, and `by_norm` the factors once more as they are searched.
+    """
 
     rule: Rule
     factors: Floats
     gram: npt.NDArray[np.float64]
+    by_norm: NormOrder
 
     @classmethod
     def build(cls, rule: Rule, factors: Floats) -> Als:
         """From factors in the order of the bundle's `item_ids`."""
-        wide = factors.astype(np.float64)
-        return cls(rule, factors, wide.T @ wide)
+        gram = np.zeros((factors.shape[1], factors.shape[1]))
+        for start in range(0, len(factors), BLOCK):
+            wide = factors[start : start + BLOCK].astype(np.float64)
+            gram += wide.T @ wide
+        return cls(rule, factors, gram, NormOrder.build(factors))
 
     def fold_in(self, items: Ints, strengths: Floats) -> Floats | None:
         """A user's vector (rank,) from items and strengths; None for nothing known or liked."""
@@ -68,4 +82,11 @@ class Als:
         user = self.fold_in(items, strengths)
         if user is None:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
-        return top(self.factors @ user, cap)
+        return self.best(user, cap)
+
+    def best(self, user: Floats, cap: int) -> tuple[Ints, Floats]:
+        """The `cap` items with the highest scores above zero for a vector (rank,)."""
+        near = self.by_norm.largest(user, cap) if len(self.factors) > FEW else None
+        if near is None:
+            return top(self.factors @ user, cap)
+        return top_of(near, self.factors[near] @ user, cap)

@@ -1,0 +1,88 @@
+"""C kernels beside the modules that call them: compiled on this machine, cached by their text.
+
+A compiled file is never shipped or downloaded. The cache belongs to this user alone, and a name in
+it is the hash of the source, the flags, the compiler and the processor. Without a compiler there
+is no kernel, and callers have a slower way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy.typing as npt
+
+log = logging.getLogger("millrace.models")
+
+#: No -ffast-math: sums must not depend on how a compiler reorders them.
+FLAGS: Final = ("-O3", "-march=native", "-shared", "-fPIC")
+COMPILERS: Final = ("cc", "gcc", "clang")
+COMPILE_S: Final = 60
+
+
+@cache
+def kernel(name: str) -> ctypes.CDLL | None:
+    """The library of `<name>.c`, or None where it cannot be compiled; says so once."""
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if compiler is None:
+        log.warning("no C compiler: %s runs slower; install gcc on this machine", name)
+        return None
+    try:
+        return ctypes.CDLL(str(_compiled(name, compiler)))
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("%s.c does not compile here and runs slower: %r", name, error)
+        return None
+
+
+def address(array: npt.NDArray[Any]) -> ctypes.c_void_p:
+    """Where an array's values lie; the caller keeps the array."""
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def _compiled(name: str, compiler: str) -> Path:
+    source = Path(__file__).with_name(f"{name}.c")
+    said = (source.read_text(), *FLAGS, compiler, _version(compiler), _processor())
+    target = _cache() / f"{name}-{hashlib.sha256(repr(said).encode()).hexdigest()[:32]}.so"
+    if not target.exists():
+        with tempfile.TemporaryDirectory(dir=target.parent) as aside:
+            draft = Path(aside) / target.name
+            command = [compiler, *FLAGS, "-o", str(draft), str(source)]
+            subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_S)
+            draft.replace(target)
+    return target
+
+
+def _cache() -> Path:
+    """A directory that nobody else can write to; one for this process where there is no home."""
+    mine = Path.home() / ".cache" / "millrace" / "kernels"
+    try:
+        mine.mkdir(mode=0o700, parents=True, exist_ok=True)
+        seen = mine.stat()
+        if seen.st_uid == os.getuid() and not seen.st_mode & 0o022 and os.access(mine, os.W_OK):
+            return mine
+    except OSError as error:
+        log.warning("no cache for compiled kernels: %r", error)
+    return Path(tempfile.mkdtemp(prefix="millrace-kernels-"))
+
+
+def _version(compiler: str) -> str:
+    told = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True)
+    return told.stdout
+
+
+def _processor() -> str:
+    """What `-march=native` depends on: a cache may be shared by machines that differ."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.node()}"
+    return "\n".join(sorted({line for line in lines if line.startswith(("flags", "Features"))}))
