@@ -96,7 +96,7 @@ def _compiled(text: str, booster: lightgbm.Booster) -> Predictor | None:
 def _telling_rows(forest: Forest) -> Floats:
     """Rows of the trees' own thresholds, where a mistake shows, and of NaN."""
     rng = np.random.default_rng(0)
-    values = np.concatenate([forest.threshold, np.float32([0.0, np.nan])])
+    values = np.append(forest.threshold, [0.0, np.nan]).astype(np.float32)
     rows = rng.choice(values, (CHECKED, forest.columns))
     for column in np.unique(forest.column):
         own = np.append(forest.threshold[forest.column == column], np.float32(np.nan))

@@ -1,0 +1,102 @@
+"""Trained factors of as many items as a benchmark wants: gowalla's, resampled."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from scipy import sparse
+
+from models.interactions import Floats, Ints
+
+RANK: Final = 64
+#: `implicit`'s convention; a sensible point, not a tuned one: norms and directions matter here.
+REGULARISATION: Final = 10.0
+ALPHA: Final = 10.0
+ITERATIONS: Final = 10
+#: A made item lies between a trained one and one of so many that are close to it.
+NEAR: Final = 10
+BLOCK: Final = 1_000
+SEED: Final = 5
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Factors (users, rank) and (items, rank), and the interactions held out from training."""
+
+    users: Floats
+    items: Floats
+    held_out: sparse.csr_matrix
+
+
+def trained() -> Trained:
+    """Trains on gowalla; needs `implicit` and the archive in the directory MILLRACE_DATA."""
+    from implicit.als import AlternatingLeastSquares
+
+    learn, held_out = _gowalla()
+    model = AlternatingLeastSquares(
+        RANK, REGULARISATION, ALPHA, iterations=ITERATIONS, num_threads=1, random_state=SEED
+    )
+    model.fit(learn, show_progress=False)
+    return Trained(np.asarray(model.user_factors), np.asarray(model.item_factors), held_out)
+
+
+def resampled(items: Floats, count: int) -> Floats:
+    """`count` factors like `items`: a direction between two close ones, a norm of the first.
+
+    Noise would be too easy to search badly and too hard to search well: trained items lie in
+    clusters, and their norms are very uneven.
+    """
+    rng = np.random.default_rng(SEED)
+    norms = np.linalg.norm(items, axis=1)
+    directions = items / np.maximum(norms, 1e-9)[:, None]
+    close = _closest(directions)
+    source = rng.integers(0, len(items), count)
+    made = np.empty((count, items.shape[1]), np.float32)
+    for start in range(0, count, 50 * BLOCK):
+        part = slice(start, start + 50 * BLOCK)
+        one = source[part]
+        other = close[one, rng.integers(0, NEAR, len(one))]
+        share = rng.uniform(0, 0.5, len(one)).astype(np.float32)[:, None]
+        between = (1 - share) * directions[one] + share * directions[other]
+        length = norms[one] * np.exp(rng.normal(0, 0.1, len(one)))
+        between *= (length / np.maximum(np.linalg.norm(between, axis=1), 1e-9))[:, None]
+        made[part] = between
+    return made
+
+
+def _closest(directions: Floats) -> Ints:
+    near = np.empty((len(directions), NEAR), np.int32)
+    for start in range(0, len(directions), BLOCK):
+        cosines = directions[start : start + BLOCK] @ directions.T
+        near[start : start + BLOCK] = np.argpartition(-cosines, NEAR + 1, axis=1)[:, 1 : NEAR + 1]
+    return near
+
+
+def _gowalla() -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    archive = Path(os.environ.get("MILLRACE_DATA", "data")) / "gowalla.tar.xz"
+    if not archive.is_file():
+        sys.exit(f"There is no {archive}: set MILLRACE_DATA to the directory that holds it.")
+    with tarfile.open(archive) as files:
+        learn, held_out = (_lists(files, name) for name in ("train", "test"))
+    shape = tuple(max(a, b) for a, b in zip(learn.shape, held_out.shape, strict=True))
+    learn.resize(shape)
+    held_out.resize(shape)
+    return learn, held_out
+
+
+def _lists(files: tarfile.TarFile, name: str) -> sparse.csr_matrix:
+    """Each line: a user, then the items."""
+    member = files.extractfile(f"gowalla/{name}.txt")
+    assert member is not None
+    rows, columns = [], []
+    for line in member:
+        user, *items = map(int, line.split())
+        rows += [user] * len(items)
+        columns += items
+    return sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)))
