@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test trials check schemas bench bench-ingest bench-freshness bench-growth clean
+.PHONY: help setup demo up down test trials check schemas bench bench-ingest bench-freshness bench-growth bench-candidates clean
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -48,6 +48,9 @@ bench-freshness: setup ## Milliseconds from a click to an answer that knows it, 
 
 bench-growth: setup ## Cost per event and bytes per user at 1, 4 and 16 times the users and items
 	@$(BIN)/python benchmarks/bench_growth.py $(ARGS)
+
+bench-candidates: setup ## The best of a million items for a user: recall and milliseconds
+	@$(BIN)/python benchmarks/bench_candidates.py $(ARGS)
 
 clean: down ## Stop the stack and delete its data; environment and jars stay
 	@rm -rf .millrace .pytest_cache .mypy_cache .ruff_cache .hypothesis

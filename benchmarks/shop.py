@@ -22,14 +22,15 @@ from feature_store.settings import Settings
 from feature_store.stores.base import Recent, Record
 from feature_store.stores.redis import RedisStore
 from feature_store.tiles import BASE, DAY, DAY_MS, HOUR, MINUTE, Level, Tile, Version, encode_body
-from feature_store.vectors import ItemColumns, columns, window_columns
+from feature_store.vectors import ItemColumns, window_columns
+from models import repeats, rows
 from models.als import Als, Rule
 from models.bundle import Catalogue, write
 from models.interactions import Floats, Ints
 from models.neighbours import Neighbours
-from models.own import OwnHistory
+from models.own import NEVER, OwnHistory
 from models.ranker import Ranker
-from models.sources import SOURCES, Sources
+from models.sources import Sources
 
 SEED: Final = 11
 LEAVES, BRANDS = 400, 5_000
@@ -71,7 +72,7 @@ class Shop:
 
     def publish(self, root: Path, factors: Floats) -> Path:
         """Writes the bundle."""
-        names = columns(self.declaration, SOURCES)
+        names = rows.columns(self.declaration)
         said = Catalogue(
             tuple(f"A thing called {number}" for number in range(self.items)),
             tuple((f"aisle {leaf // 20}", f"shelf {leaf}") for leaf in range(LEAVES)),
@@ -85,33 +86,43 @@ class Shop:
         popularity = rng.zipf(1.3, self.items).clip(0, 100_000).astype(np.float32)
         width = len(window_columns(self.declaration, Entity.ITEM))
         cut = self.now - DAY_MS // 2
+        category = rng.integers(0, LEAVES, self.items).astype(np.int32)
+        own = self._histories(rng, cut)
         return Sources(
             cut_ms=cut,
             item_ids=self.item_ids,
             index_of={item: position for position, item in enumerate(self.item_ids)},
             columns=ItemColumns(
                 rng.poisson(1.0, (self.items, width)).astype(np.float32),
-                rng.integers(0, LEAVES, self.items).astype(np.int32),
+                category,
                 rng.integers(0, BRANDS, self.items).astype(np.int32),
                 rng.integers(50, 5_000, self.items).astype(np.float32),
             ),
             als=Als.build(Rule(factors.shape[1], 10.0, 0.1, 10), factors),
-            own=self._histories(rng, cut),
+            own=own,
             covisitation=_neighbours(rng, self.items, CLOSE),
             content=_neighbours(rng, self.items, ALIKE),
             popularity=popularity,
+            repeats=repeats.fit(own, category),
         )
 
     def _histories(self, rng: np.random.Generator, cut: int) -> OwnHistory:
-        rows = np.sort(_skewed(rng, self.items, (self.users, HISTORY)), axis=1)
+        items = np.sort(_skewed(rng, self.items, (self.users, HISTORY)), axis=1).ravel()
+        ages = rng.exponential(30 * DAY_MS, (2, items.size)).astype(np.int64)
+        bought = rng.poisson(1.0, items.size).astype(np.int32)
         return OwnHistory(
             cut_ms=cut,
             half_life_days=30.0,
             row_of={self.user(number): number for number in range(self.users)},
             indptr=np.arange(self.users + 1, dtype=np.int64) * HISTORY,
-            items=rows.ravel(),
-            strengths=rng.exponential(1.0, rows.size).astype(np.float32),
-            last=np.full(self.users, cut - 1, np.int64),
+            items=items,
+            strengths=rng.exponential(1.0, items.size).astype(np.float32),
+            bought=bought,
+            first=np.where(bought > 0, cut - ages.sum(axis=0), NEVER),
+            last=np.where(bought > 0, cut - ages[0], 0),
+            turn=np.where(bought > 0, rng.integers(1, 20, items.size), 0).astype(np.int32),
+            newest=np.full(self.users, cut - 1, np.int64),
+            turns=np.full(self.users, 20, np.int32),
         )
 
     def fill(self, settings: Settings) -> None:
@@ -170,11 +181,11 @@ def shop(declaration: Declaration, items: int, users: int) -> Shop:
 def made_up_ranker(names: tuple[str, ...]) -> Ranker:
     """As many trees, as deep, as the nightly's; what they have learned is beside the point."""
     rng = np.random.default_rng(SEED)
-    rows = np.floor(np.exp(rng.normal(0, 1, (20_000, len(names))))).astype(np.float32)
-    rows[rng.random(rows.shape) < 0.2] = np.nan
-    wanted = np.nan_to_num(np.log1p(rows)) @ rng.normal(size=len(names))
+    table = np.floor(np.exp(rng.normal(0, 1, (20_000, len(names))))).astype(np.float32)
+    table[rng.random(table.shape) < 0.2] = np.nan
+    wanted = np.nan_to_num(np.log1p(table)) @ rng.normal(size=len(names))
     grades = np.digitize(wanted, np.quantile(wanted, (0.6, 0.8, 0.9, 0.97)))
-    data = lightgbm.Dataset(rows, grades, group=[100] * 200, feature_name=list(names))
+    data = lightgbm.Dataset(table, grades, group=[100] * 200, feature_name=list(names))
     settings = {"objective": "lambdarank", "num_leaves": 31, "verbosity": -1, "num_threads": 1}
     booster = lightgbm.train(settings, data, TREES)
     return Ranker(booster.model_to_string(), names)
