@@ -17,7 +17,7 @@ from serving.admission import Admission
 from serving.connect import connect
 from serving.middleware import Bounds, Observed
 from serving.parts import Parts
-from serving.routes import ROUTERS
+from serving.routes import routers
 from serving.segments import Segments
 from serving.settings import ServingSettings
 from serving.telemetry import Telemetry
@@ -62,7 +62,7 @@ def app_of(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     problems.install(app)
-    for router in ROUTERS:
+    for router in routers(parts.rules.only):
         app.include_router(router)
     _surround(app, parts.rules, parts.telemetry)
     return app

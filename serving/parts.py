@@ -28,6 +28,7 @@ from serving.security import Protection
 from serving.settings import ServingSettings
 from serving.telemetry import Telemetry
 from serving.trending import Trending
+from serving.units import NEEDS
 
 
 @dataclass(frozen=True)
@@ -98,16 +99,27 @@ class Parts:
             loops=(
                 *outside.connecting,
                 Loop("keys", rules.refresh_s, protection.keys.refresh, telemetry),
-                Loop("trending", rules.refresh_s, trending.turn, telemetry),
-                Loop("items", rules.refresh_s, items.turn, telemetry),
-                Loop("champion", rules.champion_s, champion.turn, telemetry),
+                *(
+                    Loop(name, period_s, turn, telemetry)
+                    for name, period_s, turn in (
+                        ("trending", rules.refresh_s, trending.turn),
+                        ("items", rules.refresh_s, items.turn),
+                        ("champion", rules.champion_s, champion.turn),
+                    )
+                    if name in NEEDS[rules.only]
+                ),
             ),
         )  # fmt: skip
+
+    def needs(self, part: str) -> bool:
+        """Whether what this process serves needs a part (see `units.NEEDS`)."""
+        return part in NEEDS[self.rules.only]
 
     def start(self) -> None:
         """Loads keys and the bundle on disk, then lets the background catch up with the world."""
         self.protection.start()
-        self.champion.start_from_disk()
+        if self.needs("champion"):
+            self.champion.start_from_disk()
         self.impressions.start()
         for loop in self.loops:
             loop.start()

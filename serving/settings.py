@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.security import Access
+from serving.units import Unit
 
 
 class ServingSettings(BaseSettings):
@@ -15,6 +16,7 @@ class ServingSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_SERVING_", frozen=True, extra="ignore")
 
+    only: Unit | None = Field(None, description="Serve this unit alone; all when left out.")
     redis_deadline_ms: int = Field(100, ge=1, description="For one answer of Redis to a request.")
     cassandra_deadline_ms: int = Field(250, ge=1, description="The same of Cassandra.")
     kafka_deadline_ms: int = Field(3_000, ge=1, description="For Kafka to acknowledge a POST.")

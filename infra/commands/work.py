@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from infra.stack.stack import Stack
+from serving.units import Unit
 
 
 def nightly(
@@ -22,9 +24,20 @@ def nightly(
     spark_submit(Stack.from_environment(), NIGHTLY, arguments or ())
 
 
-def serve() -> None:
+def serve(
+    only: Annotated[
+        Unit | None, typer.Option(help="Serve one unit alone; all of them when left out.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Another port than the stack's.")
+    ] = None,
+) -> None:
     """Run the API in the foreground, on the port the stack would use."""
     service = Stack.from_environment().service("serving")
+    if port:
+        service = replace(service, ports={**service.ports, "serving": port})
     environment = {**os.environ, **service.environment, **service.extra_environment()}
+    if only:
+        environment["MILLRACE_SERVING_ONLY"] = only
     command = service.command()
     os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted

@@ -1,5 +1,8 @@
 """The routes, one module a subject."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from fastapi import APIRouter
 
 from serving.routes import (
@@ -10,20 +13,26 @@ from serving.routes import (
     items,
     page,
     recommendations,
+    sample,
     trending,
     users,
 )
 from serving.routes.aliases import aliases
+from serving.units import Unit
 
-SUBJECTS: tuple[APIRouter, ...] = (
-    recommendations.router,
-    interactions.router,
-    feedback.router,
-    items.router,
-    trending.router,
-    users.router,
-    health.router,
-    page.router,
-    docs.router,
-)
-ROUTERS: tuple[APIRouter, ...] = (*SUBJECTS, aliases(SUBJECTS))
+OF_UNIT: Final[Mapping[Unit, tuple[APIRouter, ...]]] = {
+    Unit.RECOMMENDATIONS: (recommendations.router, sample.router),
+    Unit.CATALOG: (items.router, trending.router),
+    Unit.PROFILES: (users.router, interactions.router, feedback.router),
+}
+#: What every process has, whatever else it serves.
+EVERYWHERE: Final = (health.router, docs.router)
+
+
+def routers(only: Unit | None) -> tuple[APIRouter, ...]:
+    """The routes of one unit, or of all and the page that uses them."""
+    if only is None:
+        subjects = (*(router for unit in Unit for router in OF_UNIT[unit]), page.router)
+    else:
+        subjects = OF_UNIT[only]
+    return (*subjects, aliases(subjects), *EVERYWHERE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-import numpy as np
 import orjson
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -19,14 +18,13 @@ from feature_store.events import (
     decode_profile,
 )
 from feature_store.topics import PROFILES
-from models.own import OwnHistory
-from serving.answers import Accepted, History, UserAnswer, UserEvent, UserSample
+from serving.answers import Accepted, History, UserAnswer, UserEvent
 from serving.body import Body, describe
 from serving.features import Features
 from serving.parts import Parts, Running
 from serving.problems import FieldError, Problem, field_errors, invalid
 from serving.publisher import KafkaUnavailable, Outgoing
-from serving.security import READ, WHOLE, WRITE
+from serving.security import READ, WRITE
 from serving.segments import PathId
 
 router = APIRouter(prefix="/api", tags=["users"])
@@ -51,13 +49,6 @@ class Page(BaseModel):
     cursor: str | None = Field(
         None, pattern=r"^[0-9]{1,15}:[^\x00-\x1f\x7f]{1,256}$", description="Of the page before."
     )
-
-
-@router.get("/users", response_model=UserSample, dependencies=[WHOLE])
-def sample(parts: Running, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
-    """Some users with a history, the same until the next bundle."""
-    live = parts.champion.live
-    return UserSample(users=_spread(live.bundle.sources.own, limit) if live else []).response()
 
 
 @router.get("/users/{user_id}", response_model=UserAnswer, dependencies=[READ])
@@ -149,12 +140,3 @@ def _events(recents: Any, parts: Parts) -> list[UserEvent]:
         )
         for recent in recents
     ]
-
-
-def _spread(own: OwnHistory, limit: int) -> list[str]:
-    """Named users whose histories go from short to long, evenly."""
-    people = [actor for actor in own.row_of if not actor.startswith("anon:")]
-    lengths = np.diff(own.indptr)
-    people.sort(key=lambda actor: lengths[own.row_of[actor]])
-    step = max(1, len(people) // limit)
-    return people[step // 2 :: step][:limit]
