@@ -67,7 +67,7 @@ class Champion:
             return None
         own = self.live.bundle.sources.own
         row = own.row_of.get(actor)
-        return None if row is None else int(own.last[row])
+        return None if row is None else int(own.newest[row])
 
     def turn(self) -> None:
         """Looks at the alias once and swaps if it has moved."""
