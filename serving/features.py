@@ -30,15 +30,20 @@ class FeatureReader:
         self._stores = stores
         self._remembered = remembered
 
-    def read(self, actor: str) -> Features:
-        """Never fails: with no store at all, a user about whom nothing is known."""
-        answers, failed = self._stores.ask(lambda store: store.read_user(actor), self._whole)
+    def read(self, actor: str, shape: str = "") -> Features:
+        """Never fails: with no store at all, a user about whom nothing is known.
+
+        `shape` names the kind of request whose kept result is wanted too.
+        """
+        answers, failed = self._stores.ask(
+            lambda store: store.read_user(actor, shape), self._whole
+        )
         known = [name for name, user in answers.items() if _known(user)]
         return Features(_merged(actor, answers.values()), "+".join(known), failed)
 
-    def of(self, actor: str | None, given: Sequence[Recent] | None) -> Features:
+    def of(self, actor: str | None, given: Sequence[Recent] | None, shape: str = "") -> Features:
         """What stores know of the actor, if one is named, and what the app says happened."""
-        known = self.read(actor) if actor else Features(UserState(""), "", ())
+        known = self.read(actor, shape) if actor else Features(UserState(""), "", ())
         if given is None:
             return known
         user = replace(known.user, recents=together(known.user.recents, given))

@@ -136,6 +136,11 @@ class Ladder:
     def __init__(self, *rungs: Guard) -> None:
         self._rungs = rungs
 
+    @property
+    def first(self) -> Guard:
+        """The store that is asked first."""
+        return self._rungs[0]
+
     def read(
         self, read: Callable[[Store], T], known: Callable[[T], bool] = lambda _: True
     ) -> Reading[T]:

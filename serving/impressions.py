@@ -48,6 +48,7 @@ class Impression:
     degraded: tuple[str, ...]
     columns: str
     items: tuple[Shown, ...]
+    made_as: str | None = None
 
     def encode(self) -> bytes:
         """The message's body; NaN becomes null."""
@@ -70,6 +71,7 @@ class Impression:
             "mode": self.mode,
             "degraded": self.degraded,
             "columns": self.columns,
+            "made_as": self.made_as,
             "items": items,
         }
         return orjson.dumps(said, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from feature_store.vectors import Floats
 from models.retrieval import Candidates
@@ -15,6 +16,11 @@ from serving.ranking import Ranked
 from serving.rules import Rules
 from serving.selection import Page
 from serving.steps import Steps
+
+
+def new_impression() -> str:
+    """16 random hex digits."""
+    return secrets.token_hex(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,19 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a request; `ranking` is None without a bundle."""
+    """What came of a request; `ranking` is None without a bundle, and for a list kept before.
+
+    Such a list names the impression it was first shown in (`made_as`): that one has the vectors.
+    """
 
     situation: Situation
     ranking: Ranking | None
     page: Page
     picks: Sequence[Pick]
     lacking: tuple[str, ...]
+    impression_id: str = field(default_factory=new_impression)
+    made_as: str | None = None
+
+    def for_another(self, situation: Situation) -> Outcome:
+        """The same list for a request that asked for it at the same time."""
+        return replace(self, situation=situation, impression_id=new_impression())

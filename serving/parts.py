@@ -13,9 +13,11 @@ from feature_store.declaration import Declaration
 from feature_store.stores.quota import LocalQuotas, Quota, Quotas
 from serving.audit import Audit
 from serving.background import Loop
+from serving.cache import Results
 from serving.catalogue import Catalogue
 from serving.champion import Champion, Champions
 from serving.features import FeatureReader
+from serving.flights import Flights
 from serving.guard import Ladder
 from serving.impressions import ImpressionLog
 from serving.items import Items
@@ -81,6 +83,7 @@ class Parts:
         impressions = ImpressionLog(outside.publisher, telemetry, rules.impressions_queued)
         features = FeatureReader(outside.stores, champion.remembered)
         protection = _protection(rules, telemetry, outside.quotas)
+        results = Results(outside.stores, catalogue, telemetry, rules.result_s, Flights())
         return cls(
             outside=outside,
             rules=rules,
@@ -93,7 +96,7 @@ class Parts:
             impressions=impressions,
             recommender=Recommender(
                 declaration, features, champion, items, trending, catalogue, impressions,
-                telemetry, rules.blocked, Caps(rules.category_share, rules.brand_share),
+                telemetry, rules.blocked, Caps(rules.category_share, rules.brand_share), results,
             ),
             protection=protection,
             loops=(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from feature_store.declaration import Declaration
 from feature_store.events import anonymous
 from serving.answers import Recommendations, RecommendedItem
 from serving.ask import Ask, Context, Mode, next_cursor
+from serving.cache import Results
 from serving.candidates import allowed, fitting, gather, newcomers
 from serving.catalogue import Card, Catalogue
 from serving.champion import Champion
@@ -47,10 +47,11 @@ class Recommender:
     telemetry: Telemetry
     blocked: frozenset[str]
     caps: Caps
+    results: Results
 
     def recommend(self, ask: Ask) -> Recommendations:
         """Always answers; what is missing is said in `degraded`."""
-        outcome = self.outcome(ask)
+        outcome = self.results.outcome(self._situation(ask), self._made)
         with outcome.situation.steps("answer"):
             answer = self._answer(outcome)
             self._log(outcome, answer)
@@ -59,7 +60,10 @@ class Recommender:
 
     def outcome(self, ask: Ask) -> Outcome:
         """The steps up to the list itself; logs nothing."""
-        situation = self._situation(ask)
+        return self._made(self._situation(ask))
+
+    def _made(self, situation: Situation) -> Outcome:
+        ask = situation.ask
         live, steps = situation.live, situation.steps
         ranking = self._rank(situation, live) if live else None
         order, cards = (ranking.order, ranking.cards) if ranking else ((), ())
@@ -75,7 +79,7 @@ class Recommender:
     def _situation(self, ask: Ask) -> Situation:
         now, live, steps = time.time_ns() // 1_000_000, self.champion.live, Steps(self.telemetry)
         with steps("features"):
-            features = self.features.of(ask.actor, ask.given)
+            features = self.features.of(ask.actor, ask.given, self.results.shape(ask))
         recents, before, about = features.user.recents, [], ask.about
         if ask.context is Context.CART:
             about += in_cart(recents, now)
@@ -120,7 +124,7 @@ class Recommender:
         return [name for name, fresh in parts.items() if not fresh]
 
     def _answer(self, outcome: Outcome) -> Recommendations:
-        situation, impression_id = outcome.situation, secrets.token_hex(8)
+        situation = outcome.situation
         ask, last = situation.ask, situation.features.user.last_event
         items = [_item(pick) for pick in outcome.picks]
         if ask.explain:
@@ -129,7 +133,7 @@ class Recommender:
             user_id=ask.actor or None,
             items=items,
             bundle=situation.live.bundle.id if situation.live else None,
-            impression_id=impression_id,
+            impression_id=outcome.impression_id,
             generated_at=situation.now,
             last_event_id=last.event_id if last else None,
             feature_as_of=last.event_time if last else None,
@@ -160,6 +164,7 @@ class Recommender:
                 bundle=answer.bundle,
                 mode=ask.mode,
                 degraded=tuple(answer.degraded),
+                made_as=outcome.made_as,
                 columns=self.declaration.fingerprint,
                 items=shown,
             )

@@ -44,6 +44,10 @@ class Telemetry:
         self.failures = Counter(
             f"{prefix}_dependency_failures", "Failed calls.", ["dependency"], registry=registry
         )
+        self.results = Counter(
+            f"{prefix}_results", "Lists asked for, by what the result cache did.", ["fate"],
+            registry=registry,
+        )  # fmt: skip
         self.turned_away = Counter(
             f"{prefix}_bulkhead_full", "Calls not made: too many wait already.", ["dependency"],
             registry=registry,

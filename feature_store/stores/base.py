@@ -15,6 +15,9 @@ from feature_store.tiles import VERSION_WIDTH, Level, Tile, TileSet, Version
 RECENTS_KEPT: Final = 200
 #: How long what was accepted stands beside the recents, which are the stream's to write.
 ACCEPTED_MS: Final = 60_000
+#: How many kinds of requests of one actor keep a result, and for how long (seconds).
+RESULTS_KEPT: Final = 32
+RESULT_TTL_S: Final = 3_600
 #: Between an item and a country; ids hold no control characters.
 COUNTRY_SEPARATOR: Final = "\x1f"
 
@@ -115,6 +118,7 @@ class UserState:
     """Everything a request needs to know about one actor, from one round trip.
 
     `accepted` may be in `recents` already, and may be missing there for ever: a copy, say.
+    `result` is what `keep_result` kept for the kind of request that was asked about.
     """
 
     actor: str
@@ -122,6 +126,7 @@ class UserState:
     recents: tuple[Recent, ...] = ()
     profile: Mapping[str, object] | None = None
     accepted: tuple[Recent, ...] = ()
+    result: str | None = None
 
     @property
     def last_event(self) -> Recent | None:
@@ -155,8 +160,11 @@ class Store(Protocol):
         """Keeps what Kafka has accepted, until about `ACCEPTED_MS` after it happened."""
 
     # -- read by serving
-    def read_user(self, actor: str) -> UserState:
-        """Profile, tiles and recents of an actor (empty for an unknown one)."""
+    def read_user(self, actor: str, shape: str = "") -> UserState:
+        """Profile, tiles and recents of an actor (empty for an unknown one).
+
+        `shape` names a kind of request: what was kept for it comes along.
+        """
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         """Metadata by item id; empty for a deleted item, absent for an unknown one."""
@@ -172,6 +180,10 @@ class Store(Protocol):
 
     def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
         """The capped engagement in the given tiles."""
+
+    # -- the results that serving keeps
+    def keep_result(self, actor: str, shape: str, result: str) -> None:
+        """Keeps a result for a kind of request: for an hour at most, `RESULTS_KEPT` of an actor."""
 
     # -- read by reconciliation and rebuild
     def scan_tiles(self) -> Iterator[Tile]:

@@ -200,7 +200,7 @@ class CassandraStore:
         moment = (recent.event_time, recent.event_id)
         self._execute("accepted", actor, *moment, recent.encode(), ACCEPTED_MS // 1_000)
 
-    def read_user(self, actor: str) -> UserState:
+    def read_user(self, actor: str, shape: str = "") -> UserState:
         tiles, recents, accepted, records = self._execute_all(
             ("get_tiles", (Entity.USER.value, actor)),
             ("get_recents", (actor, RECENTS_KEPT)),
@@ -240,6 +240,9 @@ class CassandraStore:
     def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
         found = self._execute_all(*(("get_trend", (level.code, start)) for start in starts))
         return [TrendingTile.of_member(level, r.item, r.value) for rows in found for r in rows]
+
+    def keep_result(self, actor: str, shape: str, result: str) -> None:
+        """Not kept here: a result is worth one round trip to the hot store, no more."""
 
     def scan_tiles(self) -> Iterator[Tile]:
         with _errors():

@@ -12,6 +12,7 @@ from feature_store.declaration import Entity
 from feature_store.stores.base import (
     ACCEPTED_MS,
     RECENTS_KEPT,
+    RESULTS_KEPT,
     Recent,
     Record,
     TrendingList,
@@ -34,6 +35,7 @@ class MemoryStore:
         self._trending: dict[str, TrendingList] = {}
         self._changed: dict[str, int] = {}
         self._accepted: dict[str, set[Recent]] = defaultdict(set)
+        self._results: dict[str, dict[str, str]] = defaultdict(dict)
 
     def write_tiles(self, tiles: Iterable[Tile]) -> None:
         for tile in tiles:
@@ -77,7 +79,7 @@ class MemoryStore:
     def write_accepted(self, actor: str, recent: Recent) -> None:
         self._accepted[actor].add(recent)
 
-    def read_user(self, actor: str) -> UserState:
+    def read_user(self, actor: str, shape: str = "") -> UserState:
         profile = self._records.get((Entity.USER, actor))
         return UserState(
             actor=actor,
@@ -85,6 +87,7 @@ class MemoryStore:
             recents=tuple(sorted(self._recents.get(actor, ()), reverse=True)),
             profile=orjson.loads(profile.body) if profile and not profile.deleted else None,
             accepted=tuple(sorted(filter(_is_young, self._accepted.get(actor, ())), reverse=True)),
+            result=self._results[actor].get(shape) if actor in self._results else None,
         )
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
@@ -108,6 +111,12 @@ class MemoryStore:
             for start in starts
             for tile in self._trending_tiles.get((level.code, start), {}).values()
         ]
+
+    def keep_result(self, actor: str, shape: str, result: str) -> None:
+        kept = self._results[actor]
+        kept[shape] = result
+        if len(kept) > RESULTS_KEPT:
+            del self._results[actor]
 
     def scan_tiles(self) -> Iterator[Tile]:
         for ring in self._tiles.values():

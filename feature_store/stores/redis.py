@@ -8,6 +8,7 @@ Keys, under the namespace:
   `trend:{level}:{start}`  hash  item, and item in a country -> capped engagement in that tile
   `trending`        hash  window -> published lists
   `items:changed`   zset  item -> when it last changed (the writer's clock)
+  `recommendations:user:{actor}`  hash  kind of request -> the result that serving keeps
 A stored value starts with its version in fixed-width text (`tiles.Version`), so one comparison of
 prefixes decides which write is newer.
 """
@@ -29,6 +30,8 @@ from feature_store.settings import Settings
 from feature_store.stores.base import (
     ACCEPTED_MS,
     RECENTS_KEPT,
+    RESULT_TTL_S,
+    RESULTS_KEPT,
     Recent,
     Record,
     StoreUnavailable,
@@ -178,12 +181,14 @@ class RedisStore:
             pipe.zremrangebyscore(key, 0, recent.event_time - ACCEPTED_MS)
             pipe.pexpire(key, ACCEPTED_MS)
 
-    def read_user(self, actor: str) -> UserState:
+    def read_user(self, actor: str, shape: str = "") -> UserState:
         with self._pipeline() as pipe:
             pipe.hgetall(self._key(Entity.USER, actor))
             pipe.zrevrange(self._key("recent", actor), 0, RECENTS_KEPT - 1)
             pipe.zrevrange(self._key("accepted", actor), 0, RECENTS_KEPT - 1)
-            ring, recents, accepted = pipe.execute()
+            if shape:
+                pipe.hget(self._key("recommendations:user", actor), shape)
+            ring, recents, accepted, *results = pipe.execute()
         body = ring.pop(RECORD, "")[VERSION_WIDTH:]
         return UserState(
             actor=actor,
@@ -191,6 +196,7 @@ class RedisStore:
             recents=tuple(map(Recent.decode, recents)),
             profile=orjson.loads(body) if body else None,
             accepted=tuple(map(Recent.decode, accepted)),
+            result=results[0] if results else None,
         )
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
@@ -233,6 +239,16 @@ class RedisStore:
             for weights in hashes
             for member, value in weights.items()
         ]
+
+    def keep_result(self, actor: str, shape: str, result: str) -> None:
+        key = self._key("recommendations:user", actor)
+        with self._pipeline() as pipe:
+            pipe.hset(key, shape, result)
+            pipe.expire(key, RESULT_TTL_S)
+            pipe.hlen(key)
+            *_, kept = pipe.execute()
+            if kept > RESULTS_KEPT:
+                pipe.unlink(key)
 
     def scan_tiles(self) -> Iterator[Tile]:
         for entity in Entity:

@@ -12,6 +12,7 @@ from feature_store.declaration import Entity
 from feature_store.settings import Settings
 from feature_store.stores.base import (
     RECENTS_KEPT,
+    RESULTS_KEPT,
     Recent,
     Record,
     Store,
@@ -252,3 +253,20 @@ def test_a_store_that_is_down_says_so(connect: type) -> None:
     nowhere = Settings(redis="redis://127.0.0.1:1/0", cassandra="127.0.0.1:1")
     with pytest.raises(StoreUnavailable):
         connect(nowhere, timeout_s=0.5).read_user("ann")  # type: ignore[call-arg]
+
+
+def test_a_kept_result_comes_with_the_user_for_its_kind_of_request(store: Store) -> None:
+    store.keep_result("ann", "ten", "[1]")
+    store.keep_result("ann", "ten", "[2]")
+    user = store.read_user("ann", "ten")
+    assert user.result in ("[2]", None)  # Cassandra keeps none
+    assert store.read_user("ann", "five").result is None
+    assert store.read_user("ann").result is None
+    assert store.read_user("bob", "ten").result is None
+
+
+def test_no_actor_keeps_results_of_very_many_kinds(store: Store) -> None:
+    for number in range(3 * RESULTS_KEPT):
+        store.keep_result("ann", f"kind-{number}", "[]")
+    kept = [store.read_user("ann", f"kind-{n}").result for n in range(3 * RESULTS_KEPT)]
+    assert sum(result is not None for result in kept) <= RESULTS_KEPT

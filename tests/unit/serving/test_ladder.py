@@ -81,11 +81,11 @@ class Garbage(MemoryStore):
         self.damaged = damaged
         self.calls = 0
 
-    def read_user(self, actor: str) -> UserState:
+    def read_user(self, actor: str, shape: str = "") -> UserState:
         self.calls += 1
         if not self.damaged or actor in self.damaged:
             raise ValueError("not JSON")
-        return super().read_user(actor)
+        return super().read_user(actor, shape)
 
 
 def test_garbage_from_a_store_counts_as_no_answer(make: Make) -> None:
