@@ -35,9 +35,7 @@ class FeatureReader:
 
         `shape` names the kind of request whose kept result is wanted too.
         """
-        answers, failed = self._stores.ask(
-            lambda store: store.read_user(actor, shape), self._whole
-        )
+        answers, failed = self._stores.ask(lambda store: store.read_user(actor, shape), self._whole)
         known = [name for name, user in answers.items() if _known(user)]
         return Features(_merged(actor, answers.values()), "+".join(known), failed)
 
