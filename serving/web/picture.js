@@ -20,6 +20,13 @@ const SHAPES = {
   tube: ["M46 12h28v14H46ZM42 28h36l6 72c0 5-3 8-8 8H44c-5 0-8-3-8-8Z", 39, 52, 42, 30],
 };
 
+// What is drawn on a shape without a label.
+const STROKES = {
+  round: ["M60 30c-1-6 2-12 9-15"],
+  leaf: ["M60 96V44", "M60 76 46 62M60 66l14-14"],
+  loaf: ["M46 66l8 10M60 63l8 10M74 66l7 9"],
+};
+
 const SUITS = [
   [/beer|\bale\b|wine|spirit|liquor|soda|water|ketchup|oil|vinegar|dressing|syrup/, "bottle"],
   [/milk|juice|cream|egg nog|carton/, "carton"], [/deterg|bleach|gallon|fluid|laundry|gas|fuel/, "jug"],
@@ -39,28 +46,30 @@ const SUITS = [
 export function pictureOf(item) {
   const seed = hash(item.id);
   const hue = hash(item.category.join("/") || item.id) % 360;
-  const [outline, x, y, width, height] = SHAPES[shapeOf(item)];
   const svg = node("svg", { viewBox: "0 0 160 120", preserveAspectRatio: "xMidYMid slice" });
-  const body = `hsl(${(hue + (seed % 40)) % 360} 58% ${46 + (seed >> 3) % 14}%)`;
   svg.append(
-    node("rect", { width: 160, height: 120, fill: `hsl(${hue} 48% 88%)` }),
-    node("circle", { cx: 20 + seed % 120, cy: 10 + (seed >> 4) % 60, r: 46, fill: `hsl(${(hue + 24) % 360} 55% 82%)` }),
-    node("ellipse", { cx: 80, cy: 109, rx: 40, ry: 5, fill: "rgb(0 0 0 / .12)" }),
+    node("rect", { width: 160, height: 120, fill: `hsl(${hue} 45% 89%)` }),
+    node("circle", { cx: 20 + seed % 120, cy: 10 + (seed >> 7) % 60, r: 46, fill: `hsl(${(hue + 24) % 360} 50% 83%)` }),
+    node("ellipse", { cx: 80, cy: 108, rx: 38, ry: 5, fill: "rgb(0 0 0 / .12)" }),
+    thing(shapeOf(item), `hsl(${(hue + seed % 50) % 360} ${44 + (seed >> 5) % 20}% ${44 + (seed >> 9) % 16}%)`, hue),
   );
-  const thing = node("g", { transform: "translate(20 0)" });
-  thing.append(node("path", { d: outline, fill: body }));
-  if (width) {
-    thing.append(
-      node("rect", { x, y, width, height, fill: "rgb(255 255 255 / .9)" }),
-      node("rect", { x: x + width * .2, y: y + height * .28, width: width * .6, height: 4, rx: 2, fill: body }),
-      node("rect", { x: x + width * .3, y: y + height * .58, width: width * .4, height: 3, rx: 1.5, fill: `hsl(${(hue + 180) % 360} 40% 60%)` }),
-    );
-  } else {
-    thing.append(node("path", { d: "M60 12c2 8 4 14 12 16", fill: "none", stroke: "rgb(0 0 0 / .25)", "stroke-width": 4, "stroke-linecap": "round" }));
-  }
-  thing.append(node("path", { d: outline, fill: "url(#none)", stroke: "rgb(255 255 255 / .35)", "stroke-width": 2, "fill-opacity": 0 }));
-  svg.append(thing);
   return svg;
+}
+
+function thing(shape, colour, hue) {
+  const [outline, x, y, width, height] = SHAPES[shape];
+  const group = node("g", { transform: "translate(20 0)" });
+  group.append(node("path", { d: outline, fill: colour }));
+  if (width) {
+    group.append(
+      node("rect", { x: x + 3, y, width: width - 6, height, rx: 3, fill: "rgb(255 255 255 / .9)" }),
+      node("rect", { x: x + width * .22, y: y + height * .28, width: width * .56, height: 4, rx: 2, fill: colour }),
+      node("rect", { x: x + width * .32, y: y + height * .58, width: width * .36, height: 3, rx: 1.5, fill: `hsl(${(hue + 180) % 360} 40% 60%)` }),
+    );
+  }
+  const line = { fill: "none", stroke: "rgb(0 0 0 / .22)", "stroke-width": 4, "stroke-linecap": "round" };
+  for (const d of STROKES[shape] ?? []) group.append(node("path", { d, ...line }));
+  return group;
 }
 
 function shapeOf(item) {
@@ -71,10 +80,12 @@ function shapeOf(item) {
   return "box";
 }
 
+/** FNV-1a, stirred, so that neighbouring names get colours far apart. */
 function hash(text) {
-  let sum = 7;
-  for (const letter of text) sum = (sum * 31 + letter.codePointAt(0)) >>> 0;
-  return sum ^ (sum >>> 13);
+  let sum = 0x811c9dc5;
+  for (const letter of text) sum = Math.imul(sum ^ letter.codePointAt(0), 0x01000193);
+  sum = Math.imul(sum ^ (sum >>> 16), 0x7feb352d);
+  return (sum ^ (sum >>> 15)) >>> 1;
 }
 
 function node(name, attributes) {

@@ -20,7 +20,6 @@ function shopAs(user) {
   state.shown = [];
   state.turn += 1;
   $("user").value = user;
-  $("trip").hidden = true;
   location.hash = encodeURIComponent(user);
   return refresh();
 }

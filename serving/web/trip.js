@@ -30,7 +30,6 @@ export async function follow(event, item, { user, current, list }) {
 }
 
 function begin(type, item) {
-  root.hidden = false;
   root.className = "trip going";
   document.getElementById("trip-what").textContent = `You ${VERBS[type]} ${sentence(item.title)}`;
   for (const step of root.querySelectorAll("[data-step]")) {
