@@ -53,6 +53,8 @@ class Champion:
         self._registry: Champions | None = None
         self._refused: set[str] = set()
         self.live: Live | None = None
+        #: Whether MLflow answered the last time; None before it was asked.
+        self.registry_answers: bool | None = None
         self.reason = "no bundle yet: run `millrace nightly`"
 
     def start_from_disk(self) -> None:
@@ -74,9 +76,11 @@ class Champion:
         try:
             self._registry = self._registry or self._connect()
             version = self._registry.champion()
+            self.registry_answers = True
             if version and version.bundle_id != self._serving() and self._worth(version):
                 self._follow(self._registry, version)
         except RegistryUnavailable as error:
+            self.registry_answers = False
             self._telemetry.failures.labels("mlflow").inc()
             self._say("registry unavailable", reason=str(error))
 

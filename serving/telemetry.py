@@ -48,7 +48,7 @@ class Telemetry:
             f"{prefix}_results", "Lists asked for, by what the result cache did.", ["fate"],
             registry=registry,
         )  # fmt: skip
-        self.turned_away = Counter(
+        self.bulkhead_full = Counter(
             f"{prefix}_bulkhead_full", "Calls not made: too many wait already.", ["dependency"],
             registry=registry,
         )  # fmt: skip

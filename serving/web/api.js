@@ -18,7 +18,7 @@ export const recommendations = (user, said) => ask(`/api/recommendations/${part(
 export const similar = (item, limit) => ask(`/api/items/${part(item)}/similar?${query({ limit })}`);
 export const search = (q, limit) => ask(`/api/items?${query({ q, limit })}`);
 export const trending = (window, limit) => ask(`/api/trending?${query({ window, limit })}`);
-export const sample = (limit) => ask(`/api/users/sample?${query({ limit })}`);
+export const sample = (limit) => ask(`/api/users?${query({ limit })}`);
 export const status = () => ask("/api/status");
 
 /** A user; null when nothing is known. */

@@ -21,7 +21,6 @@ function show(status) {
   $("answers").replaceChildren(
     tile("champion", status.bundle ?? "none", madeAt(status.bundle_made_at), status.bundle !== null),
     tile("trending published", since(status.trending_published_at), "", status.trending_published_at !== null),
-    tile("newest event seen", since(status.newest_event_at), "in the answers of this process"),
     tile("answers", String(status.answers), `${status.answers_degraded} of them lacked a part`),
   );
   $("letters").replaceChildren(...status.dead_letters.map(
