@@ -79,6 +79,13 @@ class Telemetry:
         self.bundle = Gauge(
             f"{prefix}_bundle", "1 for the bundle that serves.", ["bundle"], registry=registry
         )
+        self.bundle_cut = Gauge(
+            f"{prefix}_bundle_cut_seconds", "Epoch time up to which its bundle learned.",
+            registry=registry,
+        )  # fmt: skip
+        self.queued = Gauge(
+            f"{prefix}_queued", "Messages that wait to be sent.", ["queue"], registry=registry
+        )
         self.refused = Counter(
             f"{prefix}_bundles_refused", "Bundles that were not loaded.", registry=registry
         )
