@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import ClassVar
@@ -27,11 +26,13 @@ class Serving(Service):
     def command(self) -> list[str]:
         """One process."""
         server = ["--host", LOOPBACK, "--port", str(self.port), "--no-access-log"]
+        edge = ["--http", "serving.wire:BoundedProtocol", "--ws", "none", "--no-server-header"]
         return [
             sys.executable,
             "-m",
             "uvicorn",
             *server,
+            *edge,
             "--factory",
             "serving.app:create_app",
         ]
@@ -42,12 +43,6 @@ class Serving(Service):
             "MILLRACE_SERVING_ACCESS": "local",
             "MILLRACE_SERVING_KEYS": str(self.home.root / "keys.json"),
             "MILLRACE_SERVING_AUDIT": str(self.home.root / "audit.jsonl"),
-            "MILLRACE_SERVING_LINKS": json.dumps(
-                {
-                    "Flink": self.environment["MILLRACE_FLINK"],
-                    "MLflow": self.environment["MILLRACE_MLFLOW"],
-                }
-            ),
         }
         return {name: os.environ.get(name, value) for name, value in local.items()}
 
