@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test trials check schemas bench bench-ingest bench-freshness bench-growth bench-candidates clean
+.PHONY: $(shell grep -oE '^[a-z-]+:' $(MAKEFILE_LIST) | tr -d ':')
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -33,6 +33,9 @@ check: setup ## Lint, format, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict feature_store models streaming batch serving infra
 	@$(BIN)/lint-imports
+
+screenshots: setup ## Take the pictures of docs/pictures from the running storefront
+	@$(BIN)/python -m tests.web.screenshots $(ARGS)
 
 schemas: setup ## Write docs/schemas from the contracts
 	@$(BIN)/python -m feature_store.schemas docs/schemas

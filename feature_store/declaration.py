@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 from feature_store.aggregates import HASHES, MEASURES, Aggregate, Dialect
 from feature_store.events import Interaction, InteractionType
-from feature_store.tiles import FOLDED, Level, TileSet, Window
+from feature_store.tiles import FOLDED, Dated, Level, TileSet, Window
 
 TYPES: Final = get_args(InteractionType)
 #: The types that name no item.
@@ -68,10 +68,14 @@ class Feature:
 
     def value(self, tiles: TileSet, window: Window, now: int) -> float:
         """The feature in the window that ends at `now`: the merge of the tiles it covers."""
+        return self.merged(tiles.covered(window, now), window, now)
+
+    def merged(self, covered: Iterable[Dated], window: Window, now: int) -> float:
+        """The same of tiles that the window covers: several features share them."""
+        held = ((start, totals[self.name]) for start, totals in covered if self.name in totals)
         if window.half_life_ms:
-            dated = tiles.dated(self.name, window, now)
-            return float(sum(total * window.left(start, now) for start, total in dated))
-        totals = tiles.within(self.name, window, now)
+            return float(sum(total * window.left(start, now) for start, total in held))
+        totals = (total for _, total in held)
         value: float = self.aggregate.value(
             reduce(self.aggregate.merge, totals, self.aggregate.zero)
         )
@@ -99,8 +103,15 @@ class Declaration:
 
         With a level, those that its tiles hold.
         """
-        mine = (f for f in self.features if f.entity is entity and level in (None, *f.levels))
-        return tuple(sorted(mine, key=lambda feature: feature.name))
+        if (entity, level) not in self._listed:
+            mine = (f for f in self.features if f.entity is entity and level in (None, *f.levels))
+            self._listed[entity, level] = tuple(sorted(mine, key=lambda feature: feature.name))
+        return self._listed[entity, level]
+
+    @cached_property
+    def _listed(self) -> dict[tuple[Entity, Level | None], tuple[Feature, ...]]:
+        """What `of` was asked for: every request asks again."""
+        return {}
 
     def find(self, entity: Entity, name: str) -> Feature | None:
         """The feature of that name, if it is declared."""

@@ -101,10 +101,45 @@ class ProfileMessage(_Message):
     consent: bool = True
 
 
+class ShownItem(BaseModel):
+    """One place of a list that was shown."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow", allow_inf_nan=False)
+    item_id: Identifier
+    position: int = Field(ge=0, description="From 0, within the answer.")
+    propensity: float = Field(
+        1.0, gt=0, le=1, description="How likely the policy was to show this item in this place."
+    )
+    score: float
+    sources: list[str] = Field(description="Candidate sources that offered it.")
+    vector: list[float | None] | None = Field(
+        None,
+        description="What it was ranked by, in the order of `vectors.columns`, null for NaN; null "
+        "as a whole where ranked without, and in a list kept before (`made_as` has it).",
+    )
+
+
+class ImpressionMessage(_Message):
+    """Topic `recommendation-impressions`: one answer, as it was shown."""
+
+    impression_id: Identifier
+    actor: Identifier
+    shown_at: Milliseconds
+    bundle: str | None = None
+    mode: Literal["mixed", "discover", "replenish"]
+    degraded: list[str] = Field(default=[], description="What was missing when it was made.")
+    columns: str = Field(description="The declaration's fingerprint.")
+    made_as: Identifier | None = Field(
+        None, description="The impression this same list was first shown in, if not this one."
+    )
+    items: list[ShownItem]
+
+
 MESSAGES: Final[dict[str, type[_Message]]] = {
     "user-interactions": InteractionMessage,
     "item-metadata": ItemMessage,
     "user-profile-updates": ProfileMessage,
+    "recommendation-impressions": ImpressionMessage,
 }
 
 

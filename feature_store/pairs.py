@@ -69,9 +69,10 @@ def _habit(
     same: npt.NDArray[np.bool_], known: Sequence[Recent], now: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Days since the last interaction with each candidate, and between its visits on the mean."""
+    # Recents are newest first, so a candidate's first one is its newest.
     times = np.asarray([recent.event_time for recent in known], np.float64)
-    newest = np.where(same, times, -np.inf).max(axis=1)
-    oldest = np.where(same, times, np.inf).min(axis=1)
+    newest = times[same.argmax(axis=1)]
+    oldest = times[len(times) - 1 - same[:, ::-1].argmax(axis=1)]
     numbers = visits(known)
     met: set[tuple[str, int]] = set()
     first = []

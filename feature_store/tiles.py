@@ -15,6 +15,8 @@ import orjson
 
 #: What a feature adds up to in one tile: a number, or a sketch.
 Total = int | list[int]
+#: The start of a tile, and its totals by feature.
+Dated = tuple[int, Mapping[str, Any]]
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -215,15 +217,9 @@ class TileSet:
 
     def within(self, feature: str, window: Window, now: int) -> Iterator[Any]:
         """The feature's total in each tile that the window ending at `now` covers."""
-        return (total for _, total in self.dated(feature, window, now))
+        return (totals[feature] for _, totals in self.covered(window, now) if feature in totals)
 
-    def dated(self, feature: str, window: Window, now: int) -> Iterator[tuple[int, Any]]:
-        """The same with the start of each tile."""
-        for start, values in self.covered(window, now):
-            if feature in values:
-                yield start, values[feature]
-
-    def covered(self, window: Window, now: int) -> Iterator[tuple[int, Mapping[str, Total]]]:
+    def covered(self, window: Window, now: int) -> Iterator[Dated]:
         """The tiles that the window ending at `now` covers: (start, totals by feature)."""
         oldest = window.oldest(now)
         if window.from_base:

@@ -59,7 +59,10 @@ def window_values(
     declaration: Declaration, entity: Entity, tiles: TileSet, now: int
 ) -> list[float]:
     """The values of `window_columns`, read from an entity's tiles as of `now` (ms)."""
-    return [f.value(tiles, w, now) for f in declaration.of(entity) for w in f.windows]
+    features = declaration.of(entity)
+    windows = {window for feature in features for window in feature.windows}
+    covered = {window: tuple(tiles.covered(window, now)) for window in windows}
+    return [f.merged(covered[w], w, now) for f in features for w in f.windows]
 
 
 def matrix(

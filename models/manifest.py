@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ class Manifest:
     created_at: int
     format: int = FORMAT
 
-    @property
+    @cached_property
     def bundle_id(self) -> str:
         """16 hex digits over everything but the time of making: the same content, the same id."""
         said = {key: value for key, value in asdict(self).items() if key != "created_at"}

@@ -94,8 +94,9 @@ def _offer(found: Candidates, source: str, positions: Ints, scores: Floats) -> C
 
 
 def _keep(found: Candidates, bundle: Bundle, catalogue: Catalogue, rules: Rules) -> Candidates:
-    cards = (catalogue.get(bundle.item_ids[position]) for position in found.positions)
-    mask = np.fromiter((bool(card and rules.allow(card)) for card in cards), dtype=np.bool_)
+    ids = bundle.item_ids
+    cards = [catalogue.get(ids[position]) for position in found.positions.tolist()]
+    mask = np.asarray([card is not None and rules.allow(card) for card in cards], np.bool_)
     return replace(found, positions=found.positions[mask], scores=found.scores[mask])
 
 

@@ -80,46 +80,64 @@ class Filter:
 
 
 class Catalogue:
-    """Cards by item id: seeded from a bundle, kept fresh from the stores."""
+    """Cards by item id: those of a bundle until the stores tell more.
+
+    A bundle's cards are made when they are asked for: a million of them would take seconds at the
+    start, and memory for ever.
+    """
 
     def __init__(self) -> None:
         self._cards: dict[str, Card] = {}
+        self._bundle: Bundle | None = None
         self._ids: list[str] = []
         self._adding = Lock()
 
     def __len__(self) -> int:
-        return len(self._cards)
+        return len(self._ids)
 
     def get(self, item_id: str) -> Card | None:
         """The card of an item, deleted ones included."""
-        return self._cards.get(item_id)
+        if card := self._cards.get(item_id):
+            return card
+        seeded = self._seeded(item_id)
+        # A store may have told of the item in between: then its card stays.
+        return self._cards.setdefault(item_id, seeded) if seeded else None
 
     def put(self, card: Card) -> None:
         """Adds or replaces a card."""
         with self._adding:
-            new = card.item_id not in self._cards
+            new = card.item_id not in self._cards and not self._in_bundle(card.item_id)
             self._cards[card.item_id] = card
             if new:
                 insort(self._ids, card.item_id)
 
     def seed(self, bundle: Bundle) -> None:
-        """Cards of the bundle's items that no store has described yet."""
-        said, columns = bundle.catalogue, bundle.columns
-        for position, item_id in enumerate(bundle.item_ids):
-            known = self._cards.get(item_id)
-            if known and known.live:
-                continue
-            category, brand = int(columns.category[position]), int(columns.brand[position])
-            price = float(columns.price_minor[position])
-            self._cards[item_id] = Card(
-                item_id=item_id,
-                title=said.titles[position] or item_id,
-                category=said.categories[category] if category >= 0 else (),
-                brand=said.brands[brand] if brand >= 0 else None,
-                price_minor=round(price) if math.isfinite(price) else None,
-            )
+        """The bundle speaks for its items that no store has described yet."""
         with self._adding:
-            self._ids = sorted(self._cards)
+            self._bundle = bundle
+            self._cards = {item: card for item, card in self._cards.items() if card.live}
+            told = (item for item in self._cards if item not in bundle.index_of)
+            self._ids = sorted([*bundle.item_ids, *told])
+
+    def _in_bundle(self, item_id: str) -> bool:
+        return self._bundle is not None and item_id in self._bundle.index_of
+
+    def _seeded(self, item_id: str) -> Card | None:
+        """What the bundle says of an item."""
+        bundle = self._bundle
+        position = bundle.index_of.get(item_id) if bundle else None
+        if bundle is None or position is None:
+            return None
+        said, columns = bundle.catalogue, bundle.columns
+        category, brand = int(columns.category[position]), int(columns.brand[position])
+        price = float(columns.price_minor[position])
+        return Card(
+            item_id=item_id,
+            title=said.titles[position] or item_id,
+            category=said.categories[category] if category >= 0 else (),
+            brand=said.brands[brand] if brand >= 0 else None,
+            price_minor=round(price) if math.isfinite(price) else None,
+        )
 
     def search(self, words: str, wanted: Filter, after: str, limit: int) -> list[Card]:
         """The first cards, in order of id from behind `after`, that hold every word and fit.
@@ -130,8 +148,8 @@ class Catalogue:
 
     def _matching(self, words: list[str], wanted: Filter, after: str) -> Iterator[Card]:
         for item_id in self._ids[bisect_right(self._ids, after) :]:
-            card = self._cards[item_id]
-            if not card.offered or wanted.objection(card):
+            card = self._cards.get(item_id) or self._seeded(item_id)
+            if card is None or not card.offered or wanted.objection(card):
                 continue
             text = " ".join((card.title, card.brand or "", *card.category)).lower()
             if all(word in text for word in words):

@@ -52,7 +52,10 @@ class Champion:
         self._connect = registry
         self._registry: Champions | None = None
         self._refused: set[str] = set()
+        self._version: Version | None = None
         self.live: Live | None = None
+        #: Whether MLflow answered the last time; None before it was asked.
+        self.registry_answers: bool | None = None
         self.reason = "no bundle yet: run `millrace nightly`"
 
     def start_from_disk(self) -> None:
@@ -74,24 +77,27 @@ class Champion:
         try:
             self._registry = self._registry or self._connect()
             version = self._registry.champion()
+            self.registry_answers = True
             if version and version.bundle_id != self._serving() and self._worth(version):
                 self._follow(self._registry, version)
         except RegistryUnavailable as error:
+            self.registry_answers = False
             self._telemetry.failures.labels("mlflow").inc()
             self._say("registry unavailable", reason=str(error))
 
     def _follow(self, registry: Champions, version: Version) -> None:
         """A copy on disk that is damaged is fetched once more before the version is refused."""
-        path = registry.fetch(version, self._root)
-        if self._adopt(path):
-            return
-        shutil.rmtree(path, ignore_errors=True)
-        if not self._adopt(registry.fetch(version, self._root)):
-            self._refused.add(version.version)
+        if not self._adopt(registry.fetch(version, self._root), version):
+            shutil.rmtree(self._root / version.bundle_id, ignore_errors=True)
+            if not self._adopt(registry.fetch(version, self._root), version):
+                self._refused.add(version.version)
+                return
+        self._version = version
 
-    def _adopt(self, path: Path) -> bool:
+    def _adopt(self, path: Path, version: Version | None = None) -> bool:
         try:
             bundle = Bundle.load(path, self._declaration)
+            self._is_what_it_says(bundle, path, version)
             warm(bundle, self._declaration)
         except (BundleRefused, RankerBroken) as error:
             self.reason = f"bundle {path.name} refused: {error}"
@@ -101,10 +107,27 @@ class Champion:
         self._swap(bundle)
         return True
 
+    def _is_what_it_says(self, bundle: Bundle, path: Path, version: Version | None) -> None:
+        """Raises `BundleRefused` for a sound bundle under a name that is not its own.
+
+        Neither may an old one come back as a new version. Going back to an earlier version is a
+        rollback, and welcome.
+        """
+        if bundle.id != path.name:
+            raise BundleRefused(f"{path.name} holds bundle {bundle.id}")
+        if version and self._version and self.live and _later(version, self._version):
+            cut, serving = bundle.sources.cut_ms, self.live.bundle.sources.cut_ms
+            if cut < serving:
+                raise BundleRefused(
+                    f"version {version.version} is newer than {self._version.version}, which "
+                    f"serves, but learned up to {cut} ms only, not {serving}: an old bundle again?"
+                )
+
     def _swap(self, bundle: Bundle) -> None:
         self.live = self._items.adopt(bundle)
         self._telemetry.bundle.clear()
         self._telemetry.bundle.labels(bundle.id).set(1)
+        self._telemetry.bundle_cut.set(bundle.sources.cut_ms / 1_000)
         self._say("bundle serves", bundle=bundle.id)
         try:
             (self._root / MARKER).write_text(bundle.id)
@@ -146,6 +169,12 @@ def warm(bundle: Bundle, declaration: Declaration) -> None:
         raise RankerBroken(repr(error)) from error
     if not np.isfinite(scores).all():
         raise RankerBroken("its scores are not finite")
+
+
+def _later(one: Version, other: Version) -> bool:
+    """Whether a version was registered after another; MLflow counts them."""
+    numbers = one.version, other.version
+    return all(map(str.isdigit, numbers)) and int(numbers[0]) > int(numbers[1])
 
 
 def _made_at(path: Path) -> int:

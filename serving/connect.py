@@ -9,6 +9,7 @@ from feature_store.stores.redis import RedisStore
 from models.registry import Registry
 from serving.background import Loop
 from serving.guard import Guard, Ladder
+from serving.letters import KafkaLetters
 from serving.parts import Outside
 from serving.publisher import KafkaPublisher
 from serving.settings import ServingSettings
@@ -42,6 +43,7 @@ def connect(settings: Settings, rules: ServingSettings, telemetry: Telemetry) ->
         publisher=publisher,
         registry=lambda: Registry(settings.mlflow, settings.namespace),
         bundles=settings.bundles,
+        letters=KafkaLetters(settings),
         quotas=RedisQuotas.connect(settings, redis_s),
         connecting=(
             Loop("cassandra", CONNECT_S, connect_cassandra, telemetry),

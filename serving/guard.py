@@ -54,7 +54,7 @@ class Guard:
         self._workers = None if deadline_s is None else ThreadPoolExecutor(WORKERS, f"guard-{name}")
         self._places = threading.BoundedSemaphore(CALLERS)
         self._seconds = telemetry.dependency_seconds.labels(name)
-        telemetry.dependency_out.labels(name, use).set_function(self._out)
+        telemetry.dependency_out.labels(name, use).set_function(lambda: float(self.out))
 
     def call(self, read: Callable[[Store], T]) -> T:
         """What `read` returns; raises `StoreUnavailable` at once while the store is left alone."""
@@ -86,8 +86,10 @@ class Guard:
         if self.store:
             self.store.close()
 
-    def _out(self) -> float:
-        return float(self.store is None or self.breaker.open)
+    @property
+    def out(self) -> bool:
+        """Whether it is left alone, or not there yet."""
+        return self.store is None or self.breaker.open
 
     def _report(self, reason: str, trace: bool) -> None:
         self._telemetry.failures.labels(self.name).inc()
@@ -109,7 +111,7 @@ class Guard:
     @contextmanager
     def _place(self) -> Iterator[None]:
         if not self._places.acquire(blocking=False):
-            self._telemetry.turned_away.labels(self.name).inc()
+            self._telemetry.bulkhead_full.labels(self.name).inc()
             raise BulkheadFull(f"{self.name}: {CALLERS} requests wait for it already")
         try:
             yield
@@ -140,6 +142,11 @@ class Ladder:
     def first(self) -> Guard:
         """The store that is asked first."""
         return self._rungs[0]
+
+    @property
+    def out(self) -> dict[str, bool]:
+        """Each store by name, and whether it is out."""
+        return {rung.name: rung.out for rung in self._rungs}
 
     def read(
         self, read: Callable[[Store], T], known: Callable[[T], bool] = lambda _: True

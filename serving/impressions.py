@@ -1,8 +1,6 @@
 """What was shown, with the vector used, logged to Kafka without ever delaying an answer.
 
-One message per answer: `{"impression_id", "actor", "shown_at", "bundle", "mode", "degraded",
-"columns", "items": [{"item_id", "position", "score", "sources", "vector"}]}`; `columns` is the
-declaration's fingerprint, `vector` is in the order of `vectors.columns`, null where ranked without.
+One message per answer, as `feature_store.events.ImpressionMessage` describes it.
 """
 
 from __future__ import annotations
@@ -24,6 +22,8 @@ from serving.telemetry import Telemetry
 log = logging.getLogger(LOGGER)
 
 STOP: Final = None
+#: Lists are not drawn by lot: given what was known, this item had this place.
+CERTAIN: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Impression:
             {
                 "item_id": shown.item_id,
                 "position": position,
+                "propensity": CERTAIN,
                 "score": shown.score,
                 "sources": shown.sources,
                 "vector": shown.vector,
@@ -84,6 +85,7 @@ class ImpressionLog:
         self._publisher = publisher
         self._fates = telemetry.interactions
         self._queue: queue.Queue[Impression | None] = queue.Queue(capacity)
+        telemetry.queued.labels("impressions").set_function(self._queue.qsize)
         self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
 
     def start(self) -> None:

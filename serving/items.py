@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-import numpy as np
-
 from feature_store.declaration import Declaration, Entity
 from feature_store.stores.base import StoreUnavailable
 from feature_store.tiles import TileSet
@@ -24,13 +22,19 @@ from serving.catalogue import Card, Catalogue
 from serving.guard import Ladder
 
 CHUNK: Final = 250
+#: Most items have no tiles: they share this set, and no time is spent on them.
+NO_TILES: Final = TileSet()
 #: Writers stamp a change before they write it; looking back this far misses none.
 OVERLAP_MS: Final = 3_000
 #: How long one round over all items takes: of their windows, and of reading them from a store.
 WINDOWS_ROUND_S: Final = 60.0
 STORE_ROUND_S: Final = 600.0
-#: A pause between chunks lets requests have the interpreter.
+#: A pause between chunks lets requests have the interpreter: at least this long, and so many times
+#: as long as the chunk took. With a million items rounds get slower, not requests.
 BREATH_S: Final = 0.005
+BREATHS: Final = 3.0
+#: Items of a round at once.
+MOST: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -51,18 +55,18 @@ class Items:
         self._catalogue = catalogue
         self._stores = stores
         self._tiles: dict[str, TileSet] = {}
+        self._active: dict[str, TileSet] = {}
         self._unread: dict[str, None] = {}
-        self._windows_round = Round(self._tiles, refresh_s / WINDOWS_ROUND_S)
+        self._windows_round = Round(self._active, refresh_s / WINDOWS_ROUND_S)
         self._store_round = Round(self._tiles, refresh_s / STORE_ROUND_S)
         self._since = _now_ms()
         self._live: Live | None = None
         self.complete = False
 
     def adopt(self, bundle: Bundle) -> Live:
-        """Columns for a bundle: its own as of the cut, then whatever is known by now."""
+        """Columns for a bundle: its own as of the cut, then, in place, whatever is known by now."""
         self._catalogue.seed(bundle)
-        columns = replace(bundle.columns, windows=np.array(bundle.columns.windows))
-        self._live = live = Live(bundle, columns)
+        self._live = live = Live(bundle, bundle.columns)
         self._fill(live, list(self._tiles))
         self._unread |= {item: None for item in bundle.item_ids if item not in self._tiles}
         return live
@@ -86,8 +90,9 @@ class Items:
 
     def _read_all(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), CHUNK):
+            began = time.thread_time()
             self._read(ids[start : start + CHUNK])
-            time.sleep(BREATH_S)
+            time.sleep(max(BREATH_S, BREATHS * (time.thread_time() - began)))
 
     def _read(self, ids: Sequence[str]) -> None:
         tiles = self._stores.read(lambda store: store.read_item_tiles(ids), known=bool).value
@@ -96,10 +101,17 @@ class Items:
             raise StoreUnavailable("no store answers for items")
         for item_id in ids:
             self._describe(item_id, records.value.get(item_id), certain=not records.failed)
-            self._tiles[item_id] = tiles.get(item_id) or TileSet()
+            self._keep(item_id, tiles.get(item_id))
             self._unread.pop(item_id, None)
         if self._live:
             self._fill(self._live, ids)
+
+    def _keep(self, item_id: str, tiles: TileSet | None) -> None:
+        self._tiles[item_id] = tiles or NO_TILES
+        if tiles:
+            self._active[item_id] = tiles
+        else:
+            self._active.pop(item_id, None)
 
     def _describe(self, item_id: str, record: object, certain: bool) -> None:
         """An empty record says deleted; so does none where a store once described the item."""
@@ -110,16 +122,18 @@ class Items:
             self._catalogue.put(replace(known, deleted=True))
 
     def _fill(self, live: Live, ids: Sequence[str]) -> None:
-        now = _now_ms()
-        for item_id in ids:
-            position = live.bundle.index_of.get(item_id)
-            if position is not None:
-                values = window_values(self._declaration, Entity.ITEM, self._tiles[item_id], now)
-                live.columns.windows[position] = values
+        now, index_of = _now_ms(), live.bundle.index_of
+        known = [item_id for item_id in ids if item_id in index_of]
+        idle = [index_of[item_id] for item_id in known if item_id not in self._active]
+        live.columns.windows[idle] = 0
+        for item_id in known:
+            if tiles := self._active.get(item_id):
+                values = window_values(self._declaration, Entity.ITEM, tiles, now)
+                live.columns.windows[index_of[item_id]] = values
 
 
 class Round:
-    """Goes round the keys of a growing dictionary, a share of them at a time."""
+    """Goes round the keys of a dictionary that changes, a share of them at a time."""
 
     def __init__(self, keys: dict[str, TileSet], share: float) -> None:
         self._keys = keys
@@ -128,7 +142,7 @@ class Round:
 
     def next(self) -> list[str]:
         """The next share; at the end, the rest."""
-        count = 1 + int(len(self._keys) * self._share)
+        count = 1 + min(MOST, int(len(self._keys) * self._share))
         batch = list(islice(self._left, count))
         if not batch:
             self._left = iter(list(self._keys))

@@ -22,6 +22,7 @@ from serving.guard import Ladder
 from serving.impressions import ImpressionLog
 from serving.items import Items
 from serving.keys import KeyRing
+from serving.letters import DeadLetters, Letters, NoLetters
 from serving.limits import Limiter
 from serving.publisher import Publisher
 from serving.recommend import Recommender
@@ -31,6 +32,9 @@ from serving.settings import ServingSettings
 from serving.telemetry import Telemetry
 from serving.trending import Trending
 from serving.units import NEEDS
+
+#: Dead letters are counted this often.
+LETTERS_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Outside:
     bundles: Path
     connecting: tuple[Loop, ...] = ()
     quotas: Quotas = field(default_factory=LocalQuotas)
+    letters: Letters = field(default_factory=NoLetters)
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class Parts:
     impressions: ImpressionLog
     recommender: Recommender
     protection: Protection
+    dead_letters: DeadLetters
     loops: tuple[Loop, ...]
 
     @classmethod
@@ -82,6 +88,7 @@ class Parts:
         champion = Champion(outside.bundles, declaration, items, telemetry, outside.registry)
         impressions = ImpressionLog(outside.publisher, telemetry, rules.impressions_queued)
         features = FeatureReader(outside.stores, champion.remembered)
+        dead_letters = DeadLetters(outside.letters)
         protection = _protection(rules, telemetry, outside.quotas)
         results = Results(outside.stores, catalogue, telemetry, rules.result_s, Flights())
         return cls(
@@ -99,6 +106,7 @@ class Parts:
                 telemetry, rules.blocked, Caps(rules.category_share, rules.brand_share), results,
             ),
             protection=protection,
+            dead_letters=dead_letters,
             loops=(
                 *outside.connecting,
                 Loop("keys", rules.refresh_s, protection.keys.refresh, telemetry),
@@ -111,6 +119,7 @@ class Parts:
                     )
                     if name in NEEDS[rules.only]
                 ),
+                Loop("dead letters", LETTERS_S, dead_letters.turn, telemetry),
             ),
         )  # fmt: skip
 
@@ -141,7 +150,7 @@ class Parts:
 
 
 def _protection(rules: ServingSettings, telemetry: Telemetry, quotas: Quotas) -> Protection:
-    deadline_s = rules.redis_deadline_ms / 2_000  # the user's features want the other half
+    deadline_s = rules.redis_deadline_ms / 1_000
     return Protection(
         access=rules.access,
         quota=Quota(rules.per_s, rules.burst),

@@ -99,7 +99,8 @@ class Recommender:
         with step("rules"):
             places = ask.limit * ask.page
             kept = allowed(offered, bundle, self.catalogue, situation.rules, places)
-            cards = [self._card(bundle.item_ids[position]) for position in kept.positions]
+            ids = bundle.item_ids
+            cards = [self._card(ids[position]) for position in kept.positions.tolist()]
         with step("rank"):
             ranked = rank(self.declaration, live, user, kept, now, self.telemetry)
             fits = np.isin(kept.positions, near)[ranked.order]

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from feature_store.sessions import session
 from feature_store.stores.base import Recent
-from serving.ask import Ask, Mode, mark
+from serving.ask import ANYTHING, Ask, Mode, mark
 from serving.catalogue import Card, Filter
 
 T = TypeVar("T")
@@ -24,16 +24,19 @@ WELCOMES: Final = frozenset({"like", "add_to_cart", "purchase"})
 class Rules:
     """The rules of one request. Called with an item's card, they say whether it may be shown.
 
-    `forbidden` is reasons in words and the items that each holds for; `known` and `bought` are
-    what the modes go by; `shown` are the marks of earlier pages.
+    `forbidden` is reasons in words and the items that each holds for, `barred` all of these;
+    `known` and `bought` are what the modes go by; `shown` are the marks of earlier pages. `plain`:
+    nothing but `barred` matters, which spares most requests most questions.
     """
 
     mode: Mode
     filter: Filter
     forbidden: tuple[tuple[str, AbstractSet[str]], ...]
+    barred: AbstractSet[str]
     known: AbstractSet[str]
     bought: AbstractSet[str]
     shown: AbstractSet[str]
+    plain: bool
 
     @classmethod
     def build(
@@ -44,24 +47,29 @@ class Rules:
         nobody knows what was done with them.
         """
         older = frozenset(before)
+        forbidden: tuple[tuple[str, AbstractSet[str]], ...] = (
+            ("the shop blocked it", blocked),
+            ("you disliked or removed it", refused(recents)),
+            ("you bought it just now", just_bought(recents, now)),
+            ("the page is about it", frozenset(about)),
+            ("the request excluded it", ask.exclude),
+        )
         return cls(
             mode=ask.mode,
             filter=ask.filter,
-            forbidden=(
-                ("the shop blocked it", blocked),
-                ("you disliked or removed it", refused(recents)),
-                ("you bought it just now", just_bought(recents, now)),
-                ("the page is about it", frozenset(about)),
-                ("the request excluded it", ask.exclude),
-            ),
+            forbidden=forbidden,
+            barred=frozenset().union(*(items for _, items in forbidden)),
             known=older | {recent.item_id for recent in recents},
             bought=older | {recent.item_id for recent in recents if recent.type == "purchase"},
             shown=ask.shown,
+            plain=ask.mode is Mode.MIXED and ask.filter == ANYTHING and not ask.shown,
         )
 
     def allow(self, card: Card) -> bool:
         """Whether the item may be shown in this answer."""
-        return self.objection(card) is None
+        if card.item_id in self.barred or not card.offered:
+            return False
+        return self.plain or self.objection(card) is None
 
     def objection(self, card: Card) -> str | None:
         """Why the item may not be shown, in words; None when it may."""

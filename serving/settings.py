@@ -42,11 +42,12 @@ class ServingSettings(BaseSettings):
     per_s: float = Field(500, gt=0, description="Requests a second of one key or address.")
     burst: int = Field(1_000, ge=1, description="Requests it may send at once.")
     workers: int = Field(1, ge=1, description="API processes: with Redis out each grants a part.")
-    slots: int = Field(20, ge=1, description="Reads at work at once, and as many writes.")
-    queue: int = Field(64, ge=0, description="Requests that wait for a slot; more get a 503.")
-    queue_ms: int = Field(250, ge=1, description="How long they wait before they get it too.")
+    slots: int = Field(12, ge=1, description="Reads at work at once, and as many writes.")
+    queue: int = Field(32, ge=0, description="Requests that wait for a slot; more get a 503.")
+    queue_ms: int = Field(100, ge=1, description="How long they wait before they get it too.")
     max_head_bytes: int = Field(16_384, ge=1_024, description="Path, query and headers.")
     body_deadline_s: float = Field(10.0, gt=0, description="A slower body gets a 408.")
+    links: dict[str, str] = Field({}, description="Other pages that /status names (JSON object).")
     cors: frozenset[str] = Field(
         frozenset(), description="Origins of web pages that may call this API (JSON list)."
     )

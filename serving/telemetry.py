@@ -48,7 +48,7 @@ class Telemetry:
             f"{prefix}_results", "Lists asked for, by what the result cache did.", ["fate"],
             registry=registry,
         )  # fmt: skip
-        self.turned_away = Counter(
+        self.bulkhead_full = Counter(
             f"{prefix}_bulkhead_full", "Calls not made: too many wait already.", ["dependency"],
             registry=registry,
         )  # fmt: skip
@@ -78,6 +78,13 @@ class Telemetry:
         )
         self.bundle = Gauge(
             f"{prefix}_bundle", "1 for the bundle that serves.", ["bundle"], registry=registry
+        )
+        self.bundle_cut = Gauge(
+            f"{prefix}_bundle_cut_seconds", "Epoch time up to which its bundle learned.",
+            registry=registry,
+        )  # fmt: skip
+        self.queued = Gauge(
+            f"{prefix}_queued", "Messages that wait to be sent.", ["queue"], registry=registry
         )
         self.refused = Counter(
             f"{prefix}_bundles_refused", "Bundles that were not loaded.", registry=registry

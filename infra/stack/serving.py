@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import ClassVar
@@ -26,13 +27,11 @@ class Serving(Service):
     def command(self) -> list[str]:
         """One process."""
         server = ["--host", LOOPBACK, "--port", str(self.port), "--no-access-log"]
-        edge = ["--http", "serving.wire:BoundedProtocol", "--ws", "none", "--no-server-header"]
         return [
             sys.executable,
             "-m",
             "uvicorn",
             *server,
-            *edge,
             "--factory",
             "serving.app:create_app",
         ]
@@ -43,6 +42,12 @@ class Serving(Service):
             "MILLRACE_SERVING_ACCESS": "local",
             "MILLRACE_SERVING_KEYS": str(self.home.root / "keys.json"),
             "MILLRACE_SERVING_AUDIT": str(self.home.root / "audit.jsonl"),
+            "MILLRACE_SERVING_LINKS": json.dumps(
+                {
+                    "Flink": self.environment["MILLRACE_FLINK"],
+                    "MLflow": self.environment["MILLRACE_MLFLOW"],
+                }
+            ),
         }
         return {name: os.environ.get(name, value) for name, value in local.items()}
 

@@ -10,6 +10,7 @@ from serving.answers import Health
 from serving.parts import Running
 from serving.problems import response
 from serving.security import PUBLIC, WHOLE
+from serving.status import StatusAnswer, status_of
 
 router = APIRouter(tags=["operations"])
 
@@ -31,6 +32,12 @@ def ready(parts: Running) -> Response:
     fresh = {"trending": parts.trending.fresh, "item_features": parts.items.complete}
     degraded = [name for name, good in fresh.items() if not good]
     return Health(status="ready", bundle=champion.live.bundle.id, degraded=degraded).response()
+
+
+@router.get("/api/status", response_model=StatusAnswer, dependencies=[WHOLE])
+def status(parts: Running) -> Response:
+    """Which parts answer, how fresh things are, what waits for somebody."""
+    return status_of(parts).response()
 
 
 @router.get("/metrics", include_in_schema=False, dependencies=[WHOLE])

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from feature_store.tiles import DAY_MS
 from models.ranker import Ranker
 from serving.champion import MARKER
-from tests.unit.serving.world import HISTORY, Make, World, publish_bundle
+from tests.unit.serving.world import HISTORY, NOW, Make, World, publish_bundle
 
 
 @pytest.fixture
@@ -88,6 +89,27 @@ def test_a_bundle_that_loads_but_cannot_rank_is_refused(
     served.registry.points_to = other
     served.parts.champion.turn()
     assert serving(served) == first
+
+
+def test_an_old_bundle_under_another_name_is_refused(served: World, other: Path) -> None:
+    first = served.root / str(serving(served))
+    renamed = other.parent / "0123456789abcdef"
+    first.rename(renamed)
+    served.registry.points_to = renamed
+    served.parts.champion.turn()
+    assert serving(served) == first.name
+
+
+def test_an_old_bundle_registered_as_a_new_version_is_refused_and_a_rollback_is_not(
+    served: World, tmp_path: Path
+) -> None:
+    old = publish_bundle(tmp_path / "old", rows=HISTORY[:-1], cut=NOW - 2 * DAY_MS)
+    new = publish_bundle(tmp_path / "new", rows=HISTORY[:-2])
+    for number, bundle, expected in (("3", new, new), ("4", old, new), ("2", old, old)):
+        served.registry.points_to, served.registry.number = bundle, number
+        served.parts.champion.turn()
+        assert serving(served) == expected.name
+    assert served.telemetry.refused._value.get() == 2
 
 
 def test_mlflow_being_down_changes_nothing(served: World) -> None:

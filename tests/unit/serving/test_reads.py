@@ -185,5 +185,5 @@ def test_openapi_describes_every_route_and_the_page_is_served(world: World) -> N
     paths = world.http.get("/openapi.json").json()["paths"]
     assert {"/api/interactions", "/api/recommendations/{user_id}"} <= set(paths)
     assert paths["/api/interactions"]["post"]["requestBody"]["content"]
-    for path in ("/", "/app.js", "/style.css", "/docs"):
+    for path in ("/", "/status", "/web/store.js", "/web/style.css", "/docs"):
         assert world.http.get(path).status_code == 200

@@ -107,7 +107,7 @@ def test_a_route_without_a_policy_is_found(world: World) -> None:
 
 def test_what_everybody_may_call_is_this(world: World) -> None:
     found = {path for _, path, route in routes(world) if isinstance(policy_of(route), Public)}
-    pages = {"/", "/app.js", "/style.css", "/docs", "/docs.js", "/docs.css", "/openapi.json"}
+    pages = {"/", "/status", "/web/{name}", "/docs", "/docs.js", "/docs.css", "/openapi.json"}
     assert found - pages == {"/health/live", "/health/ready"}
 
 

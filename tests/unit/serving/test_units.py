@@ -27,7 +27,7 @@ def loops(world: World) -> set[str]:
 def test_the_units_together_are_the_whole_and_share_only_what_all_have(make: Make) -> None:
     units = {unit: paths(only(make, unit)) for unit in Unit}
     common = set.intersection(*units.values())
-    assert common == {("get", "/health/live"), ("get", "/health/ready")}
+    assert common == {("get", path) for path in ("/health/live", "/health/ready", "/api/status")}
     assert set.union(*units.values()) == paths(make())
     assert sum(len(found - common) for found in units.values()) == len(paths(make()) - common)
 

@@ -87,9 +87,14 @@ def stocked() -> MemoryStore:
     return store
 
 
-def publish_bundle(root: Path, with_ranker: bool = True, rows: Sequence[Row] = HISTORY) -> Path:
+CUT = NOW - DAY_MS // 2
+
+
+def publish_bundle(
+    root: Path, with_ranker: bool = True, rows: Sequence[Row] = HISTORY, cut: int = CUT
+) -> Path:
     """A bundle fitted on the shop's history; its ranker adds up three sources."""
-    sources, names = _sources(rows), columns(DECLARATION)
+    sources, names = _sources(rows, cut), columns(DECLARATION)
     said = Catalogue(
         tuple(item.capitalize() for item in ITEMS),
         tuple(("food", name) for name in CATEGORIES),
@@ -99,7 +104,7 @@ def publish_bundle(root: Path, with_ranker: bool = True, rows: Sequence[Row] = H
     return write(root, DECLARATION, sources, said, ranker, {}, {})
 
 
-def _sources(rows: Sequence[Row]) -> Sources:
+def _sources(rows: Sequence[Row], cut: int) -> Sources:
     actors = sorted({actor for actor, *_ in rows})
     log = Interactions.build(
         actors,
@@ -113,9 +118,9 @@ def _sources(rows: Sequence[Row]) -> Sources:
     category = np.asarray([CATEGORIES.index(SHOP[item]) for item in ITEMS], np.int32)
     texts = [content.Text(item, ("food", SHOP[item]), "b") for item in ITEMS]
     factors = np.random.default_rng(1).normal(size=(count, 4)).astype(np.float32)
-    mine = own.fit(log, NOW - DAY_MS // 2, 30.0)
+    mine = own.fit(log, cut, 30.0)
     return Sources(
-        cut_ms=NOW - DAY_MS // 2,
+        cut_ms=cut,
         item_ids=ITEMS,
         index_of={item: position for position, item in enumerate(ITEMS)},
         columns=ItemColumns(
@@ -170,11 +175,12 @@ class FakeRegistry:
 
     def __init__(self) -> None:
         self.points_to: Path | None = None
+        self.number = ""
 
     def champion(self) -> Registered | None:
         if self.points_to is None:
             raise RegistryUnavailable("down")
-        return Registered(self.points_to.name, self.points_to.name, "run", {})
+        return Registered(self.number or self.points_to.name, self.points_to.name, "run", {})
 
     def fetch(self, version: Registered, into: Path) -> Path:
         assert self.points_to is not None

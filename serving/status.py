@@ -1,0 +1,95 @@
+"""What the status page shows: which parts answer, how fresh things are, what waits for somebody."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from serving.answers import Answer
+from serving.parts import Parts
+
+#: Lists are published every second or so; older ones mean that the stream stands still.
+FRESH_MS = 15_000
+
+
+class PartStatus(Answer):
+    """One part this process depends on."""
+
+    name: str = Field(examples=["redis"])
+    state: str = Field(description="`up`, `out` or `unknown`.", examples=["up"])
+    detail: str = ""
+
+
+class DeadLetterCount(Answer):
+    """Messages that could not be applied."""
+
+    topic: str
+    messages: int | None = Field(description="null while Kafka does not answer")
+
+
+class StatusAnswer(Answer):
+    """The state of one API process and of what it depends on."""
+
+    parts: list[PartStatus]
+    bundle: str | None
+    bundle_made_at: int | None
+    trending_published_at: int | None
+    answers: int = Field(description="Lists answered by this process.")
+    answers_degraded: int = Field(description="Parts that were lacking in them, counted once each.")
+    dead_letters: list[DeadLetterCount]
+    links: dict[str, str]
+
+
+def status_of(parts: Parts) -> StatusAnswer:
+    """The state as of now, from memory: asking for it asks nobody."""
+    live = parts.champion.live
+    return StatusAnswer(
+        parts=list(_parts(parts)),
+        bundle=live.bundle.id if live else None,
+        bundle_made_at=live.bundle.manifest.created_at if live else None,
+        trending_published_at=_published_at(parts),
+        answers=_total(parts, "millrace_serving_step_seconds_count", step="answer"),
+        answers_degraded=_total(parts, "millrace_serving_degraded_total"),
+        dead_letters=[
+            DeadLetterCount(topic=topic, messages=count)
+            for topic, count in parts.dead_letters.counts.items()
+        ],
+        links=parts.rules.links,
+    )
+
+
+def _parts(parts: Parts) -> Iterator[PartStatus]:
+    for name, out in parts.outside.stores.out.items():
+        yield PartStatus(name=name, state="out" if out else "up")
+    yield _said("kafka", parts.dead_letters.known)
+    yield _said("mlflow", parts.champion.registry_answers)
+    yield _stream(_published_at(parts))
+    live = parts.champion.live
+    reason = "" if live else parts.champion.reason
+    yield PartStatus(name="model", state="up" if live else "out", detail=reason)
+
+
+def _said(name: str, answers: bool | None) -> PartStatus:
+    return PartStatus(name=name, state="unknown" if answers is None else "up" if answers else "out")
+
+
+def _stream(published_at: int | None) -> PartStatus:
+    if published_at is None:
+        return PartStatus(name="stream", state="unknown", detail="no trending list yet")
+    fresh = time.time_ns() // 1_000_000 - published_at < FRESH_MS
+    detail = "" if fresh else "its trending lists are old: `millrace stream status`"
+    return PartStatus(name="stream", state="up" if fresh else "out", detail=detail)
+
+
+def _published_at(parts: Parts) -> int | None:
+    published = parts.trending.published("5m")
+    return published.published_at if published else None
+
+
+def _total(parts: Parts, name: str, **labels: str) -> int:
+    samples = (sample for metric in parts.telemetry.registry.collect() for sample in metric.samples)
+    return int(
+        sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+    )
