@@ -70,7 +70,6 @@ def app_of(parts: Parts) -> FastAPI:
 
 def _surround(app: FastAPI, rules: ServingSettings, telemetry: Telemetry) -> None:
     """What happens around every request, from the inside to the outside."""
-    app.add_middleware(Segments)
     app.add_middleware(
         Bounds,
         head_bytes=rules.max_head_bytes,
@@ -86,6 +85,7 @@ def _surround(app: FastAPI, rules: ServingSettings, telemetry: Telemetry) -> Non
             expose_headers=["Retry-After", "X-Request-ID"],
         )
     app.add_middleware(Observed, telemetry=telemetry)
+    app.add_middleware(Segments)
     app.add_middleware(
         Admission,
         slots=rules.slots,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
@@ -23,6 +24,8 @@ log = logging.getLogger(LOGGER)
 LEASE: Final = 1 / 200
 #: Threads that wait for Redis, apart from those that answer requests.
 WORKERS: Final = 4
+#: Whose bucket is asked for to see whether there are any; no caller has this name.
+PROBE: Final = "probe"
 
 
 @dataclass(slots=True)
@@ -46,7 +49,7 @@ class Limiter:
         self._deadline_s = deadline_s
         self._pause_s = pause_s
         self._parts = parts
-        self._shared_out_until = 0.0
+        self._probe_at: float | None = None
         self._leases: OrderedDict[str, Lease] = OrderedDict()
         self._threads = ThreadPoolExecutor(WORKERS, "quota")
 
@@ -79,17 +82,15 @@ class Limiter:
         return lease
 
     async def _take(self, name: str, quota: Quota) -> Grant:
-        now = time.monotonic()
-        if now >= self._shared_out_until:
-            if self._shared_out_until:  # it was out: this caller probes, the others pass by
-                self._shared_out_until = now + self._pause_s
+        """From the shared buckets; while they are out, nobody waits for them."""
+        if self._probe_at is None:
             try:
-                grant = await self._ask(name, quota)
+                return await self._ask(name, quota)
             except (StoreUnavailable, TimeoutError) as error:
                 self._out(error)
-            else:
-                self._shared_out_until = 0.0
-                return grant
+        elif time.monotonic() >= self._probe_at:
+            self._probe_at = time.monotonic() + self._pause_s
+            self._threads.submit(self._probe)
         return self._local.take(name, quota.part(self._parts), 1)
 
     async def _ask(self, name: str, quota: Quota) -> Grant:
@@ -98,8 +99,13 @@ class Limiter:
         async with asyncio.timeout(self._deadline_s):
             return await loop.run_in_executor(self._threads, self._shared.take, name, quota, wanted)
 
+    def _probe(self) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            self._shared.take(PROBE, Quota(1, 1), 1)
+            self._probe_at = None
+
     def _out(self, error: Exception) -> None:
-        self._shared_out_until = time.monotonic() + self._pause_s
+        self._probe_at = time.monotonic() + self._pause_s
         self._telemetry.failures.labels("quotas").inc()
         fields = {"reason": str(error) or type(error).__name__}
         log.warning("shared quotas out, this worker grants its part", extra={"fields": fields})

@@ -20,6 +20,8 @@ from serving.telemetry import Telemetry
 log = logging.getLogger(LOGGER)
 
 HEADERS: Final = 64
+#: Query parameters that take several values.
+LISTS: Final = frozenset({b"exclude"})
 CLOSE: Final = {"Connection": "close"}
 #: What browsers are told with every answer. Pages here need nothing from anywhere else and no
 #: inline script or style; nobody may frame them.
@@ -76,6 +78,8 @@ class Bounds:
         if len(scope["raw_path"]) + len(scope["query_string"]) > self._head_bytes // 2:
             detail = f"Path and query have at most {self._head_bytes // 2} bytes."
             return problems.response(414, detail, CLOSE)
+        if name := _repeated(scope["query_string"]):
+            return problems.response(422, f"Send `{name}` once.")
         size = sum(len(name) + len(value) for name, value in headers)
         if size > self._head_bytes or len(headers) > HEADERS:
             detail = f"A request has at most {HEADERS} headers of {self._head_bytes} bytes in all."
@@ -111,6 +115,17 @@ class Bounds:
     def _too_large(self) -> Response:
         detail = f"A request body has at most {self._body_bytes} bytes; send a smaller batch."
         return problems.response(413, detail, CLOSE)
+
+
+def _repeated(query: bytes) -> str | None:
+    """A parameter that came twice though it has one value: which of them was meant?"""
+    seen = set()
+    for part in query.split(b"&") if b"&" in query else ():
+        name = part.partition(b"=")[0]
+        if name in seen and name not in LISTS:
+            return name.decode("ascii", "replace")[:64]
+        seen.add(name)
+    return None
 
 
 class Observed:

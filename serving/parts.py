@@ -150,7 +150,7 @@ class Parts:
 
 
 def _protection(rules: ServingSettings, telemetry: Telemetry, quotas: Quotas) -> Protection:
-    deadline_s = rules.redis_deadline_ms / 1_000
+    deadline_s = rules.redis_deadline_ms / 2_000  # the user's features want the other half
     return Protection(
         access=rules.access,
         quota=Quota(rules.per_s, rules.burst),

@@ -39,5 +39,6 @@ class Segments:
         raw: bytes = scope.get("raw_path") or b""
         if scope["type"] == "http" and b"%2" in raw:
             parts = ENCODED.split(raw.decode("latin-1"))
-            scope["path"] = STAND_IN.join(map(unquote, parts))
+            # A copy, because the server may still want to write the path somewhere.
+            scope = {**scope, "path": STAND_IN.join(map(unquote, parts))}
         await self._app(scope, receive, send)

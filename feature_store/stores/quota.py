@@ -85,9 +85,10 @@ class RedisQuotas:
     def take(self, name: str, quota: Quota, wanted: int) -> Grant:
         try:
             said: Any = self._take([self._prefix + name], [1 / quota.per_s, quota.burst, wanted])
-        except redis.RedisError as error:  # whatever it is: without an answer there is no quota
+            return Grant(int(said[0]), float(said[1]))
+        # Whatever it is: without an answer that makes sense there is no quota.
+        except (redis.RedisError, ValueError, TypeError, LookupError) as error:
             raise StoreUnavailable(f"redis: {type(error).__name__}") from error
-        return Grant(int(said[0]), float(said[1]))
 
 
 class LocalQuotas:

@@ -27,11 +27,13 @@ class Serving(Service):
     def command(self) -> list[str]:
         """One process."""
         server = ["--host", LOOPBACK, "--port", str(self.port), "--no-access-log"]
+        edge = ["--http", "serving.wire:BoundedProtocol", "--ws", "none", "--no-server-header"]
         return [
             sys.executable,
             "-m",
             "uvicorn",
             *server,
+            *edge,
             "--factory",
             "serving.app:create_app",
         ]

@@ -127,9 +127,25 @@ def test_a_redis_that_is_out_is_asked_once_a_pause() -> None:
         assert out.asked <= 2
         await asyncio.sleep(0.12)
         await ask(one, 500)
+        await asyncio.sleep(0.05)
 
     asyncio.run(go())
     assert 2 <= out.asked <= 4
+
+
+def test_only_the_first_request_waits_for_a_redis_that_hangs() -> None:
+    class Hangs(Out):
+        def take(self, name: str, quota: Quota, wanted: int) -> Grant:
+            time.sleep(0.5)
+            return super().take(name, quota, wanted)
+
+    async def go() -> None:
+        one = limiter(Hangs(), pause_s=0.0)
+        begun = time.monotonic()
+        assert await ask(one, 20) == 20
+        assert time.monotonic() - begun < 0.45  # one deadline of 0.2 s, not twenty
+
+    asyncio.run(go())
 
 
 def test_a_killed_redis_means_a_limit_and_a_returned_one_means_sharing(
@@ -145,6 +161,8 @@ def test_a_killed_redis_means_a_limit_and_a_returned_one_means_sharing(
     finally:
         server.start()
     time.sleep(0.15)
+    asyncio.run(ask(one, 1, quota, name="another"))  # sends the probe
+    time.sleep(0.3)
     assert asyncio.run(ask(one, 1, quota, name="other")) == 1
     assert server.client.exists("millrace:quota:other")
 
