@@ -45,6 +45,16 @@ class ItemExplanation(Answer):
     columns: list[ColumnEffect] = Field(description="The strongest first.")
 
 
+class DiversityCost(Answer):
+    """What diversity took and gave."""
+
+    replaced: int = Field(description="Items that are there for it.", examples=[3])
+    score_kept: Finite = Field(
+        description="The list's score beside that of the best items: 1 is all of it.",
+        examples=[0.94],
+    )
+
+
 class Explanation(Answer):
     """What happened on the way to a list."""
 
@@ -52,6 +62,7 @@ class Explanation(Answer):
     offered: int = Field(description="Items that any source offered.")
     allowed: int = Field(description="Those that the rules let through, and what filled up.")
     left_out: dict[str, int] = Field(description="How many each rule left out.")
+    diversity: DiversityCost | None = Field(None, description="Where it was asked for.")
 
 
 class RecommendedItem(Answer):
@@ -90,6 +101,26 @@ class Recommendations(Answer):
         None, description="Asks for the next page, which repeats nothing; null where it ends."
     )
     explain: Explanation | None = Field(None, description="With `explain=true`.")
+
+
+class WhyAnswer(Answer):
+    """Why an item is, or is not, in somebody's list."""
+
+    user_id: str | None
+    item_id: str
+    title: str | None
+    shown: bool
+    place: int | None = Field(description="In the list, 1 the first.", examples=[3])
+    rank: int | None = Field(
+        description="Among what the rules allow, before caps and diversity.", examples=[143]
+    )
+    reason: str = Field(examples=["you disliked or removed it"])
+    offers: list[Offer] = Field(description="What each source said of it.")
+    columns: list[ColumnEffect] = Field(description="What moved its score most.")
+    bundle: str | None
+    features_from: str | None
+    generated_at: Epoch
+    degraded: list[str]
 
 
 class Accepted(Answer):
@@ -195,6 +226,18 @@ class History(Answer):
     features_from: str | None
     next_cursor: str | None = Field(None, description="Asks for the next page; null at the end.")
     degraded: list[str]
+
+
+class RulesAnswer(Answer):
+    """What the shop pins, boosts and blocks."""
+
+    pinned: list[str]
+    boosted: dict[str, int]
+    blocked: list[str]
+    changed_at: int | None = Field(description="ms since the epoch; null for never.")
+    degraded: list[str] = Field(
+        description="Stores that do not have the change yet; they get it when they are back."
+    )
 
 
 class UserSample(Answer):

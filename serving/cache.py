@@ -78,6 +78,7 @@ class Results:
             user.recents,
             user.profile,
             situation.about,
+            situation.curated_at,
             [[reason, sorted(items)] for reason, items in rules.forbidden],
         ]
         return _digest(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))

@@ -10,7 +10,14 @@ import numpy as np
 
 from feature_store.vectors import Floats
 from models.retrieval import Candidates
-from serving.answers import ColumnEffect, Explanation, ItemExplanation, Offer, RecommendedItem
+from serving.answers import (
+    ColumnEffect,
+    DiversityCost,
+    Explanation,
+    ItemExplanation,
+    Offer,
+    RecommendedItem,
+)
 from serving.catalogue import Catalogue
 from serving.outcome import Outcome, Ranking
 
@@ -24,8 +31,8 @@ def explain_items(items: Sequence[RecommendedItem], outcome: Outcome) -> list[Re
     if ranking is None:
         return list(items)
     rows = [pick.row for pick in outcome.picks if pick.row is not None]
-    effects = dict(zip(rows, _effects(outcome, ranking, rows), strict=True))
-    place = {row: rank for rank, row in enumerate(ranking.order, 1)}
+    effects = dict(zip(rows, effects_of(outcome, ranking, rows), strict=True))
+    place = {row: rank for rank, row in enumerate(ranking.best, 1)}
     for item, pick in zip(items, outcome.picks, strict=True):
         if pick.row is None:
             told.append(item)
@@ -48,9 +55,19 @@ def explain_list(outcome: Outcome, catalogue: Catalogue) -> Explanation:
     return Explanation(
         steps_ms=situation.steps.ms,
         offered=len(cards),
-        allowed=len(ranking.order),
+        allowed=len(ranking.best),
         left_out=dict(Counter(said for said in objections if said).most_common()),
+        diversity=_cost(outcome.page.rows, ranking) if situation.ask.diversity else None,
     )
+
+
+def _cost(shown: Sequence[int], ranking: Ranking) -> DiversityCost:
+    """How the list compares with the best rows, caps and pins apart, on scores from 0 up."""
+    best = ranking.best[: len(shown)]
+    scores = ranking.ranked.scores - ranking.ranked.scores.min(initial=0)
+    most = float(scores[best].sum())
+    kept = float(scores[list(shown)].sum()) / most if most else 1.0
+    return DiversityCost(replaced=len(set(shown) - set(best)), score_kept=round(kept, 4))
 
 
 def offers(found: Candidates, row: int) -> list[Offer]:
@@ -64,7 +81,7 @@ def offers(found: Candidates, row: int) -> list[Offer]:
     return said
 
 
-def _effects(outcome: Outcome, ranking: Ranking, rows: list[int]) -> list[list[ColumnEffect]]:
+def effects_of(outcome: Outcome, ranking: Ranking, rows: list[int]) -> list[list[ColumnEffect]]:
     """The columns that moved each row's score most; none where it was ordered without a ranker."""
     live, vectors = outcome.situation.live, ranking.ranked.vectors
     if live is None or live.bundle.ranker is None or vectors is None or not rows:

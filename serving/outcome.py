@@ -40,7 +40,8 @@ class Pick:
 
 @dataclass(frozen=True)
 class Situation:
-    """Who asks for what, when, and what is known of them. `about`: items the page is about."""
+    """Who asks for what, when, and what is known of them. `about`: items the page is about;
+    `curated_at`: when the shop last changed its rules (ms)."""
 
     ask: Ask
     now: int
@@ -48,6 +49,7 @@ class Situation:
     live: Live | None
     about: tuple[str, ...]
     rules: Rules
+    curated_at: int
     steps: Steps
 
 
@@ -55,14 +57,14 @@ class Situation:
 class Ranking:
     """All that the sources offered, and what of it may be shown.
 
-    `cards` are those of the rows of `kept`; `order` is these rows, best first.
+    `cards` are those of the rows of `kept`; `best` is these rows, best first, before diversity.
     """
 
     offered: Candidates
     kept: Candidates
     cards: Sequence[Card]
     ranked: Ranked
-    order: Sequence[int]
+    best: Sequence[int]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from serving.background import Loop
 from serving.cache import Results
 from serving.catalogue import Catalogue
 from serving.champion import Champion, Champions
+from serving.curation import Curation
 from serving.features import FeatureReader
 from serving.flights import Flights
 from serving.guard import Ladder
@@ -64,6 +65,7 @@ class Parts:
     telemetry: Telemetry
     features: FeatureReader
     catalogue: Catalogue
+    curation: Curation
     items: Items
     trending: Trending
     champion: Champion
@@ -89,6 +91,7 @@ class Parts:
         impressions = ImpressionLog(outside.publisher, telemetry, rules.impressions_queued)
         features = FeatureReader(outside.stores, champion.remembered)
         dead_letters = DeadLetters(outside.letters)
+        curation = Curation(outside.patient_stores, rules.blocked)
         protection = _protection(rules, telemetry, outside.quotas)
         results = Results(outside.stores, catalogue, telemetry, rules.result_s, Flights())
         return cls(
@@ -97,13 +100,14 @@ class Parts:
             telemetry=telemetry,
             features=features,
             catalogue=catalogue,
+            curation=curation,
             items=items,
             trending=trending,
             champion=champion,
             impressions=impressions,
             recommender=Recommender(
                 declaration, features, champion, items, trending, catalogue, impressions,
-                telemetry, rules.blocked, Caps(rules.category_share, rules.brand_share), results,
+                telemetry, curation, Caps(rules.category_share, rules.brand_share), results,
             ),
             protection=protection,
             dead_letters=dead_letters,
@@ -116,6 +120,7 @@ class Parts:
                         ("trending", rules.refresh_s, trending.turn),
                         ("items", rules.refresh_s, items.turn),
                         ("champion", rules.champion_s, champion.turn),
+                        ("curation", rules.refresh_s, curation.turn),
                     )
                     if name in NEEDS[rules.only]
                 ),

@@ -25,6 +25,7 @@ VERBS: Final[Mapping[str, str]] = {
 }
 FITTING: Final = "goes with"
 SIMILAR: Final = "similar to"
+PINNED: Final = "picked by the shop"
 TRENDING: Final = "trending now"
 POPULAR: Final = "popular"
 TASTE: Final = "people with your taste bought this"

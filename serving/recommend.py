@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,25 +12,29 @@ import numpy as np
 
 from feature_store.declaration import Declaration
 from feature_store.events import anonymous
-from serving.answers import Recommendations, RecommendedItem
-from serving.ask import Ask, Context, Mode, next_cursor
+from serving.answers import Recommendations, RecommendedItem, WhyAnswer
+from serving.ask import Ask, Context, next_cursor
 from serving.cache import Results
 from serving.candidates import allowed, fitting, gather, newcomers
 from serving.catalogue import Card, Catalogue
 from serving.champion import Champion
+from serving.curation import Curation, boost
 from serving.explain import explain_items, explain_list
 from serving.features import FeatureReader
 from serving.impressions import Impression, ImpressionLog, Shown
 from serving.items import Items, Live
 from serving.outcome import Outcome, Pick, Ranking, Situation
 from serving.ranking import rank
-from serving.reasons import TRENDING, Reasons
-from serving.rules import Caps, Rules, in_cart
-from serving.selection import Page, select
+from serving.reasons import PINNED, TRENDING, Reasons
+from serving.rules import Caps, Past, Rules, in_cart
+from serving.selection import Page, select, varied
 from serving.steps import Steps
 from serving.telemetry import Telemetry
 from serving.trending import Trending
+from serving.why import why
 
+#: Diversity chooses among so many times the places to fill.
+POOL: Final = 5
 NOTHING: Final = np.zeros(0, np.int32)
 
 
@@ -45,7 +50,7 @@ class Recommender:
     catalogue: Catalogue
     impressions: ImpressionLog
     telemetry: Telemetry
-    blocked: frozenset[str]
+    curation: Curation
     caps: Caps
     results: Results
 
@@ -58,6 +63,10 @@ class Recommender:
             self._count(outcome, answer)
         return answer
 
+    def why(self, ask: Ask, item_id: str) -> WhyAnswer:
+        """Why an item is, or is not, in the answer to `ask`; shows nothing, so logs nothing."""
+        return why(self.outcome(ask), item_id, self.catalogue)
+
     def outcome(self, ask: Ask) -> Outcome:
         """The steps up to the list itself; logs nothing."""
         return self._made(self._situation(ask))
@@ -66,11 +75,8 @@ class Recommender:
         ask = situation.ask
         live, steps = situation.live, situation.steps
         ranking = self._rank(situation, live) if live else None
-        order, cards = (ranking.order, ranking.cards) if ranking else ((), ())
         with steps("diversity"):
-            bundle = live.bundle if live else None
-            new = newcomers(bundle, self.trending, self.catalogue, situation.rules)
-            page = select(ask, self.caps, order, cards, new)
+            page = self._page(situation, ranking)
             picks = self._picks(situation, ranking, page)
         failed = ranking.ranked.degraded if ranking else ("bundle",)
         lacking = (*situation.features.failed, *failed, *self._stale())
@@ -80,14 +86,13 @@ class Recommender:
         now, live, steps = time.time_ns() // 1_000_000, self.champion.live, Steps(self.telemetry)
         with steps("features"):
             features = self.features.of(ask.actor, ask.given, self.results.shape(ask))
-        recents, before, about = features.user.recents, [], ask.about
+        recents, about = features.user.recents, ask.about
         if ask.context is Context.CART:
             about += in_cart(recents, now)
-        if live and ask.mode is not Mode.MIXED:
-            owned = live.bundle.sources.own.of(ask.actor, (), live.bundle.index_of, now)
-            before = [live.bundle.item_ids[position] for position in owned.items]
-        rules = Rules.build(ask, about, self.blocked, recents, before, now)
-        return Situation(ask, now, features, live, about, rules, steps)
+        past = Past.of(ask, recents, live.bundle if live else None, now)
+        rules = Rules.build(ask, about, self.curation.blocked, recents, past, now)
+        curated_at = self.curation.changed_at
+        return Situation(ask, now, features, live, about, rules, curated_at, steps)
 
     def _rank(self, situation: Situation, live: Live) -> Ranking:
         ask, user, step = situation.ask, situation.features.user, situation.steps
@@ -104,17 +109,35 @@ class Recommender:
         with step("rank"):
             ranked = rank(self.declaration, live, user, kept, now, self.telemetry)
             fits = np.isin(kept.positions, near)[ranked.order]
-            order = ranked.order[np.argsort(~fits, kind="stable")].tolist()
-        return Ranking(offered, kept, cards, ranked, order)
+            best = ranked.order[np.argsort(~fits, kind="stable")].tolist()
+            best = boost(best, cards, self.curation.now)
+        return Ranking(offered, kept, cards, ranked, best)
+
+    def _page(self, situation: Situation, ranking: Ranking | None) -> Page:
+        """The ranking made diverse, with what the shop pins and what no bundle knows yet."""
+        ask, live = situation.ask, situation.live
+        order: Sequence[int] = ranking.best if ranking else ()
+        if ranking and live and ask.diversity:
+            kinds = live.bundle.columns.category[ranking.kept.positions]
+            order = varied(order, kinds, ask.diversity, POOL * ask.limit * ask.page)
+        bundle = live.bundle if live else None
+        new = newcomers(bundle, self.trending, self.catalogue, situation.rules)
+        cards = ranking.cards if ranking else ()
+        return select(ask, self.caps, order, cards, new, self._pinned(situation.rules))
 
     def _picks(self, situation: Situation, ranking: Ranking | None, page: Page) -> list[Pick]:
         """The chosen rows with their reasons, then the newcomers."""
+        pinned = [Pick(card, 0.0, ("pinned",), PINNED) for card in page.pinned]
         new = [Pick(card, 0.0, ("trending",), TRENDING) for card in page.new]
         if ranking is None or situation.live is None:
-            return new
+            return pinned + new
         user, bundle = situation.features.user, situation.live.bundle
         reasons = Reasons(bundle, self.catalogue, user, situation.about)
-        return [_pick(ranking, row, reasons) for row in page.rows] + new
+        return pinned + [_pick(ranking, row, reasons) for row in page.rows] + new
+
+    def _pinned(self, rules: Rules) -> list[Card]:
+        cards = map(self.catalogue.get, self.curation.now.pinned)
+        return [card for card in cards if card and rules.allow(card)]
 
     def _card(self, item_id: str) -> Card:
         return self.catalogue.get(item_id) or Card(item_id, item_id)

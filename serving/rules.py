@@ -10,14 +10,43 @@ from typing import Final, TypeVar
 
 from feature_store.sessions import session
 from feature_store.stores.base import Recent
+from models.bundle import Bundle
 from serving.ask import ANYTHING, Ask, Mode, mark
 from serving.catalogue import Card, Filter
 
 T = TypeVar("T")
 
+#: Where fewer buyers than this ever bought again, what somebody has bought is done with.
+RARELY: Final = 0.02
 #: What a person does that settles whether an item is welcome; the newest of them holds.
 REFUSALS: Final = frozenset({"dislike", "remove"})
 WELCOMES: Final = frozenset({"like", "add_to_cart", "purchase"})
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An actor's items: all they had to do with, those bought, those bought that nobody repeats."""
+
+    known: AbstractSet[str]
+    bought: AbstractSet[str]
+    done: AbstractSet[str]
+
+    @classmethod
+    def of(cls, ask: Ask, recents: Sequence[Recent], bundle: Bundle | None, now: int) -> Past:
+        """From the stores, and from what the bundle knows of longer ago."""
+        known = {recent.item_id for recent in recents}
+        bought = {recent.item_id for recent in recents if recent.type == "purchase"}
+        if bundle is None:
+            return cls(known, bought, frozenset())
+        owned = bundle.sources.own.of(ask.actor, (), bundle.index_of, now)
+        share, ids, index_of = bundle.sources.repeats.share, bundle.item_ids, bundle.index_of
+        older = owned.items[owned.bought > 0]
+        done = {item for item in bought if item in index_of and share[index_of[item]] < RARELY}
+        done |= {ids[position] for position in older[share[older] < RARELY]}
+        if ask.mode is not Mode.MIXED:
+            known |= {ids[position] for position in owned.items}
+            bought |= {ids[position] for position in older}
+        return cls(known, bought, done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +70,14 @@ class Rules:
     @classmethod
     def build(
         cls, ask: Ask, about: Collection[str], blocked: AbstractSet[str],
-        recents: Sequence[Recent], before: Iterable[str], now: int,
+        recents: Sequence[Recent], past: Past, now: int,
     ) -> Rules:  # fmt: skip
-        """`about`: items the page is about; `before`: items of the user's older history, of which
-        nobody knows what was done with them.
-        """
-        older = frozenset(before)
+        """`about`: items the page is about."""
         forbidden: tuple[tuple[str, AbstractSet[str]], ...] = (
             ("the shop blocked it", blocked),
             ("you disliked or removed it", refused(recents)),
             ("you bought it just now", just_bought(recents, now)),
+            ("you bought it, and people rarely buy it again", past.done),
             ("the page is about it", frozenset(about)),
             ("the request excluded it", ask.exclude),
         )
@@ -59,8 +86,8 @@ class Rules:
             filter=ask.filter,
             forbidden=forbidden,
             barred=frozenset().union(*(items for _, items in forbidden)),
-            known=older | {recent.item_id for recent in recents},
-            bought=older | {recent.item_id for recent in recents if recent.type == "purchase"},
+            known=past.known,
+            bought=past.bought,
             shown=ask.shown,
             plain=ask.mode is Mode.MIXED and ask.filter == ANYTHING and not ask.shown,
         )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
+import numpy as np
+
+from models.diversity import mmr
+from models.interactions import Ints
 from serving.ask import Ask
 from serving.catalogue import Card
+from serving.curation import PINNED_SHARE
 from serving.rules import Caps, diversify
 
 #: One place in this many may go to a trending item that no bundle knows yet.
@@ -17,38 +22,71 @@ NEWCOMER_SHARE: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of the candidates, then items that no bundle knows; and what earlier pages had."""
+    """What the shop pinned, rows of the candidates, and items that no bundle knows.
 
+    `skipped` are the items of earlier pages.
+    """
+
+    pinned: Sequence[Card] = ()
     rows: Sequence[int] = ()
     new: Sequence[Card] = ()
     skipped: tuple[str, ...] = ()
 
 
 def select(
-    ask: Ask, caps: Caps, order: Sequence[int], cards: Sequence[Card], new: Sequence[Card]
+    ask: Ask,
+    caps: Caps,
+    order: Sequence[int],
+    cards: Sequence[Card],
+    new: Sequence[Card],
+    pinned: Sequence[Card],
 ) -> Page:
     """The page asked for, counted from where the cursor stands."""
-    kept = islice(_pages(ask, caps, order, cards, new), ask.page)
+    if ask.shown:
+        pinned = ()
+    kept = islice(_pages(ask, caps, order, cards, new, pinned), ask.page)
     *earlier, page = [*kept] or [Page()]
     if len(earlier) < ask.page - 1:
         earlier, page = [*earlier, page], Page()
     skipped = [cards[row].item_id for seen in earlier for row in seen.rows]
-    skipped += [known.item_id for seen in earlier for known in seen.new]
-    return Page(page.rows, page.new, tuple(skipped))
+    skipped += [card.item_id for seen in earlier for card in (*seen.pinned, *seen.new)]
+    return replace(page, skipped=tuple(skipped))
 
 
 def _pages(
-    ask: Ask, caps: Caps, order: Sequence[int], cards: Sequence[Card], new: Sequence[Card]
+    ask: Ask,
+    caps: Caps,
+    order: Sequence[int],
+    cards: Sequence[Card],
+    new: Sequence[Card],
+    pinned: Sequence[Card],
 ) -> Iterator[Page]:
-    rows, waiting = list(order), list(new)
-    while rows or waiting:
-        places = min(len(waiting), max(ask.limit // NEWCOMER_SHARE, ask.limit - len(rows)))
+    first = pinned[: -(-ask.limit // PINNED_SHARE)]
+    ids = {card.item_id for card in first}
+    rows = [row for row in order if cards[row].item_id not in ids]
+    waiting = [card for card in new if card.item_id not in ids]
+    while first or rows or waiting:
+        limit = ask.limit - len(first)
+        places = min(limit, len(waiting), max(ask.limit // NEWCOMER_SHARE, limit - len(rows)))
         chosen = diversify(
             rows,
             lambda row: caps.kinds(cards[row], ask.filter),
-            ask.limit - places,
+            limit - places,
             lambda kind: caps.of(kind, ask.limit),
         )
-        yield Page(chosen, waiting[:places])
+        yield Page(first, chosen, waiting[:places])
+        first = ()
         taken = set(chosen)
         rows, waiting = [row for row in rows if row not in taken], waiting[places:]
+
+
+def varied(best: Sequence[int], kinds: Ints, diversity: float, pool: int) -> list[int]:
+    """The first rows in an order that puts unlike ones beside each other; the rest as they were.
+
+    `kinds` (rows,) are category codes; what counts is the place in `best`, not the score: scores
+    of a ranker have no scale.
+    """
+    first = np.asarray(best[:pool], np.int32)
+    worth = np.linspace(1, 0, len(first), dtype=np.float32)
+    chosen = mmr(worth, np.asarray(kinds)[first], diversity, len(first))
+    return [*first[chosen].tolist(), *best[pool:]]

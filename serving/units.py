@@ -17,8 +17,8 @@ class Unit(StrEnum):
 
 #: The background work of each unit. Profiles come from the stores alone, without any bundle.
 NEEDS: Final[Mapping[Unit | None, frozenset[str]]] = {
-    None: frozenset({"champion", "items", "trending"}),
-    Unit.RECOMMENDATIONS: frozenset({"champion", "items", "trending"}),
+    None: frozenset({"champion", "items", "trending", "curation"}),
+    Unit.RECOMMENDATIONS: frozenset({"champion", "items", "trending", "curation"}),
     Unit.CATALOG: frozenset({"champion", "items", "trending"}),
     Unit.PROFILES: frozenset(),
 }

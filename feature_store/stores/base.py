@@ -114,6 +114,24 @@ def decode_segments(value: str) -> dict[str, list[tuple[str, float]]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """Something small that all processes share, by its name; `body` is its owner's JSON."""
+
+    name: str
+    version: Version
+    body: str
+
+    def encode(self) -> str:
+        """As a store keeps it."""
+        return self.version.encode() + self.body
+
+    @classmethod
+    def decode(cls, name: str, value: str) -> Document:
+        """The inverse of `encode`."""
+        return cls(name, Version.decode(value), value[VERSION_WIDTH:])
+
+
+@dataclass(frozen=True, slots=True)
 class UserState:
     """Everything a request needs to know about one actor, from one round trip.
 
@@ -155,7 +173,13 @@ class Store(Protocol):
     def publish_trending(self, trending: TrendingList) -> None:
         """Replaces one window's lists, whole; an older publish time never wins."""
 
-    # -- written by serving, so that the next answer knows
+    # -- written by serving, so that the next answer of every process knows
+    def write_document(self, document: Document) -> None:
+        """Replaces what has its name, unless that is newer."""
+
+    def read_document(self, name: str) -> Document | None:
+        """The newest of that name."""
+
     def write_accepted(self, actor: str, recent: Recent) -> None:
         """Keeps what Kafka has accepted, until about `ACCEPTED_MS` after it happened."""
 

@@ -31,6 +31,7 @@ from feature_store.settings import Settings
 from feature_store.stores.base import (
     ACCEPTED_MS,
     RECENTS_KEPT,
+    Document,
     Recent,
     Record,
     StoreUnavailable,
@@ -62,6 +63,7 @@ TABLES: Final = (
     "records (kind text, key text, value text, PRIMARY KEY ((kind, key)))",
     "trend (level text, start bigint, item text, value text, PRIMARY KEY ((level, start), item))",
     "trending (window text PRIMARY KEY, value text)",
+    "documents (name text PRIMARY KEY, value text)",
 )
 STATEMENTS: Final = {
     "tile": "INSERT INTO tiles (entity, id, level, start, value) VALUES (?, ?, ?, ?, ?) "
@@ -73,6 +75,8 @@ STATEMENTS: Final = {
     "record": "INSERT INTO records (kind, key, value) VALUES (?, ?, ?) USING TIMESTAMP ?",
     "trend": "INSERT INTO trend (level, start, item, value) VALUES (?, ?, ?, ?) "
     "USING TIMESTAMP ? AND TTL ?",
+    "document": "INSERT INTO documents (name, value) VALUES (?, ?) USING TIMESTAMP ?",
+    "get_document": "SELECT value FROM documents WHERE name = ?",
     "trending": "INSERT INTO trending (window, value) VALUES (?, ?) USING TIMESTAMP ?",
     "forget_tile": "DELETE FROM tiles USING TIMESTAMP ? "
     "WHERE entity = ? AND id = ? AND level = ? AND start = ?",
@@ -195,6 +199,14 @@ class CassandraStore:
         version = Version(trending.published_at, 0, 0)
         value = version.encode() + encode_segments(trending)
         self._execute("trending", trending.window, value, _moment_timestamp(version))
+
+    def write_document(self, document: Document) -> None:
+        timestamp = _moment_timestamp(document.version)
+        self._execute("document", document.name, document.encode(), timestamp)
+
+    def read_document(self, name: str) -> Document | None:
+        rows = self._execute("get_document", name)
+        return Document.decode(name, rows[0].value) if rows else None
 
     def write_accepted(self, actor: str, recent: Recent) -> None:
         moment = (recent.event_time, recent.event_id)

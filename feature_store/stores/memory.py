@@ -13,6 +13,7 @@ from feature_store.stores.base import (
     ACCEPTED_MS,
     RECENTS_KEPT,
     RESULTS_KEPT,
+    Document,
     Recent,
     Record,
     TrendingList,
@@ -34,6 +35,7 @@ class MemoryStore:
         self._trending_tiles: dict[tuple[str, int], dict[str, TrendingTile]] = defaultdict(dict)
         self._trending: dict[str, TrendingList] = {}
         self._changed: dict[str, int] = {}
+        self._documents: dict[str, Document] = {}
         self._accepted: dict[str, set[Recent]] = defaultdict(set)
         self._results: dict[str, dict[str, str]] = defaultdict(dict)
 
@@ -75,6 +77,14 @@ class MemoryStore:
         stored = self._trending.get(trending.window)
         if stored is None or stored.published_at < trending.published_at:
             self._trending[trending.window] = trending
+
+    def write_document(self, document: Document) -> None:
+        stored = self._documents.get(document.name)
+        if stored is None or stored.version < document.version:
+            self._documents[document.name] = document
+
+    def read_document(self, name: str) -> Document | None:
+        return self._documents.get(name)
 
     def write_accepted(self, actor: str, recent: Recent) -> None:
         self._accepted[actor].add(recent)

@@ -7,6 +7,7 @@ Keys, under the namespace:
   `item:{id}`       hash  ring slots -> tiles, `record` -> metadata
   `trend:{level}:{start}`  hash  item, and item in a country -> capped engagement in that tile
   `trending`        hash  window -> published lists
+  `documents`       hash  name -> what all processes share
   `items:changed`   zset  item -> when it last changed (the writer's clock)
   `recommendations:user:{actor}`  hash  kind of request -> the result that serving keeps
 A stored value starts with its version in fixed-width text (`tiles.Version`), so one comparison of
@@ -32,6 +33,7 @@ from feature_store.stores.base import (
     RECENTS_KEPT,
     RESULT_TTL_S,
     RESULTS_KEPT,
+    Document,
     Recent,
     Record,
     StoreUnavailable,
@@ -173,6 +175,15 @@ class RedisStore:
         value = Version(trending.published_at, 0, 0).encode() + encode_segments(trending)
         with self._pipeline() as pipe:
             self._upsert(pipe, "trending", 0, [trending.window, value])
+
+    def write_document(self, document: Document) -> None:
+        with self._pipeline() as pipe:
+            self._upsert(pipe, "documents", 0, [document.name, document.encode()])
+
+    def read_document(self, name: str) -> Document | None:
+        with self._errors():
+            value = _typed(str, self._client.hget(f"{self._prefix}documents", name) or "")
+        return Document.decode(name, value) if value else None
 
     def write_accepted(self, actor: str, recent: Recent) -> None:
         key = self._key("accepted", actor)

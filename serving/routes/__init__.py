@@ -6,6 +6,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from serving.routes import (
+    admin,
     docs,
     feedback,
     health,
@@ -21,7 +22,7 @@ from serving.routes.aliases import aliases
 from serving.units import Unit
 
 OF_UNIT: Final[Mapping[Unit, tuple[APIRouter, ...]]] = {
-    Unit.RECOMMENDATIONS: (recommendations.router, sample.router),
+    Unit.RECOMMENDATIONS: (recommendations.router, admin.router, sample.router),
     Unit.CATALOG: (items.router, trending.router),
     Unit.PROFILES: (users.router, interactions.router, feedback.router),
 }

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from feature_store.events import Identifier, InteractionType, Milliseconds, anonymous, minor_units
 from feature_store.stores.base import RECENTS_KEPT, Recent
-from serving.answers import Recommendations
+from serving.answers import Recommendations, WhyAnswer
 from serving.ask import CURSOR, Ask, Context, Mode, marks
 from serving.body import Body, describe
 from serving.catalogue import Filter
@@ -130,6 +130,16 @@ def recommendations(
 ) -> Response:
     """The list for one user as of this moment. Never fails because a dependency is down."""
     return parts.recommender.recommend(wanted.ask(user_id)).response()
+
+
+@router.get(
+    "/recommendations/{user_id}/why/{item_id}", response_model=WhyAnswer, dependencies=[READ]
+)
+def why(
+    user_id: PathId, item_id: PathId, wanted: Annotated[Wanted, Query()], parts: Running
+) -> Response:
+    """Why an item is, or is not, in the list that the same query would get now."""
+    return parts.recommender.why(wanted.ask(user_id), item_id).response()
 
 
 @router.get("/recommendations", response_model=Recommendations, dependencies=[WHOLE])

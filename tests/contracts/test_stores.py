@@ -13,6 +13,7 @@ from feature_store.settings import Settings
 from feature_store.stores.base import (
     RECENTS_KEPT,
     RESULTS_KEPT,
+    Document,
     Recent,
     Record,
     Store,
@@ -59,6 +60,15 @@ def test_what_was_accepted_stands_beside_the_recents_until_the_stream_has_it(
     user = store.read_user("ann")
     assert [event.event_id for event in user.accepted] == ["e2", "e1"]
     assert (user.recents, store.read_user("bob").accepted) == ((), ())
+
+
+def test_of_two_documents_of_one_name_the_newer_stays(store: Store) -> None:
+    old, new = (Document("rules", Version(moment, 0, 0), f"[{moment}]") for moment in (1, 2))
+    assert store.read_document("rules") is None
+    for document in (old, new, old):
+        store.write_document(document)
+    assert store.read_document("rules") == new
+    assert store.read_document("others") is None
 
 
 def test_an_unknown_user_is_empty(store: Store) -> None:

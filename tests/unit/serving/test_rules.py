@@ -79,3 +79,14 @@ def test_diversity_puts_off_the_surplus_but_leaves_no_place_empty() -> None:
 
     assert first(["a1", "a2", "a3", "b1"], 3, 2) == ["a1", "a2", "b1"]
     assert first(["a1", "a2", "a3"], 3, 1) == ["a1", "a2", "a3"]
+
+
+def test_what_people_do_not_buy_again_is_done_with_once_bought(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "milk" in ids(world.list_for("ann"))
+    monkeypatch.setattr("serving.rules.RARELY", 1.1)
+    world.did("ann", recent("tea", "purchase", 7_200))
+    shown = set(ids(world.list_for("ann")))
+    assert not shown & {"milk", "bread", "tea"}
+    assert {"beer", "juice"} <= shown

@@ -206,7 +206,7 @@ class Broken(MemoryStore):
         self.calls = 0
 
     def __getattribute__(self, name: str) -> Any:
-        if not name.startswith(("read_", "changed_", "write_accepted")):
+        if not name.startswith(("read_", "changed_", "write_")):
             return super().__getattribute__(name)
         return self._fail
 
@@ -247,7 +247,11 @@ class World:
         """Loads the bundle on disk and lets every refresher have two turns; starts no thread."""
         self.parts.champion.start_from_disk()
         for _ in range(2):
-            for turn in (self.parts.trending.turn, self.parts.items.turn):
+            for turn in (
+                self.parts.trending.turn,
+                self.parts.items.turn,
+                self.parts.curation.turn,
+            ):
                 try:
                     turn()
                 except StoreUnavailable:
