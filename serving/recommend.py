@@ -72,7 +72,6 @@ class Recommender:
         return self._made(self._situation(ask))
 
     def _made(self, situation: Situation) -> Outcome:
-        ask = situation.ask
         live, steps = situation.live, situation.steps
         ranking = self._rank(situation, live) if live else None
         with steps("diversity"):

@@ -18,6 +18,7 @@ from feature_store.tiles import Version
 from serving.answers import Recommendations
 from serving.ask import Ask
 from serving.cache import Results
+from serving.curation import Curated
 from serving.flights import Flights
 from serving.settings import ServingSettings
 from tests.unit.serving.world import (
@@ -209,7 +210,8 @@ class NeverStale(RuleBasedStateMachine):
         self.world.did("ann", recent("tea", "click", 600))
         self.clock.now_ms = NOW + 1_000
         self.number = 0
-        self.block(frozenset())
+        self.recommender = self.world.parts.recommender
+        self.curate([], [])
         self.promote(0)
         self.world.settle()
 
@@ -227,9 +229,12 @@ class NeverStale(RuleBasedStateMachine):
         self.world.registry.points_to = self.made[which]
         self.world.parts.champion.turn()
 
-    @rule(blocked=strategies.frozensets(strategies.sampled_from(ITEMS), max_size=3))
-    def block(self, blocked: frozenset[str]) -> None:
-        self.recommender = replace(self.world.parts.recommender, blocked=blocked)
+    @rule(
+        blocked=strategies.lists(strategies.sampled_from(ITEMS), max_size=3),
+        pinned=strategies.lists(strategies.sampled_from(ITEMS), max_size=1),
+    )
+    def curate(self, blocked: list[str], pinned: list[str]) -> None:
+        self.world.parts.curation.replace(Curated(blocked=blocked, pinned=pinned))
 
     @rule(country=strategies.sampled_from(["NO", "SE"]))
     def move(self, country: str) -> None:

@@ -75,8 +75,8 @@ def test_a_store_that_lost_the_rules_gets_them_back(world: World) -> None:
 
 
 def test_without_one_store_the_rules_hold_and_it_is_said(make: Make) -> None:
-    world = make(hot=Broken())
-    assert put(world, blocked=["milk"])["degraded"] == ["redis"]
+    world = make(kept=Broken())
+    assert put(world, blocked=["milk"])["degraded"] == ["cassandra"]
     assert "milk" not in ids(world.list_for("ann"))
 
 
