@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from opentelemetry.sdk.trace.export import SpanExporter
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
@@ -21,6 +22,7 @@ from serving.routes import routers
 from serving.segments import Segments
 from serving.settings import ServingSettings
 from serving.telemetry import Telemetry
+from serving.tracing import Traced, provider
 
 DESCRIPTION = """
 Recommendations that take the last click into account, say where each item came from and why, and
@@ -38,15 +40,19 @@ def create_app() -> FastAPI:
     return app_of(Parts.assemble(load(settings.features), rules, telemetry, outside))
 
 
-def app_of(parts: Parts) -> FastAPI:
-    """The app over given parts, which start and stop with it."""
+def app_of(parts: Parts, spans: SpanExporter | None = None) -> FastAPI:
+    """The app over given parts, which start and stop with it; `spans` instead of a collector."""
     logs.configure()
+    rules = parts.rules
+    traces = provider(rules.traces, rules.traces_share, spans) if rules.traces or spans else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         parts.start()
         yield
         parts.stop()
+        if traces:
+            traces.shutdown()
 
     app = FastAPI(
         title="Millrace",
@@ -65,6 +71,8 @@ def app_of(parts: Parts) -> FastAPI:
     for router in routers(parts.rules.only):
         app.include_router(router)
     _surround(app, parts.rules, parts.telemetry)
+    if traces:
+        app.add_middleware(Traced, provider=traces)
     return app
 
 

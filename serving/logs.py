@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 from typing import Final
 
 import orjson
 
+from serving.tracing import current
+
 LOGGER: Final = "millrace.serving"
+#: The id of the request at hand: every line that is written for it has it.
+REQUEST: ContextVar[str] = ContextVar("request", default="")
 
 
 class JsonFormatter(logging.Formatter):
@@ -20,6 +25,10 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
+        if request := REQUEST.get():
+            said.setdefault("request", request)
+        if trace_id := current():
+            said["trace_id"] = trace_id
         if record.exc_info:
             said["trace"] = self.formatException(record.exc_info)
         return orjson.dumps(said, default=str).decode()

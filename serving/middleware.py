@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import problems
-from serving.logs import LOGGER
+from serving.logs import LOGGER, REQUEST
 from serving.telemetry import Telemetry
 
 log = logging.getLogger(LOGGER)
@@ -140,6 +140,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         request_id = secrets.token_hex(8)
+        REQUEST.set(request_id)
         started = perf_counter()
         status = 500
 

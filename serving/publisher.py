@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Protocol
 
 from kafka import KafkaProducer
@@ -12,6 +13,7 @@ from kafka.errors import KafkaError
 
 from feature_store.settings import Settings
 from serving.telemetry import Telemetry
+from serving.tracing import Header, sending
 
 
 class KafkaUnavailable(Exception):
@@ -20,11 +22,15 @@ class KafkaUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message; `topic` is the plain name, without the namespace."""
+    """One message; `topic` is the plain name, without the namespace.
+
+    `event_id` is "" for what is no event; it names the event's trace.
+    """
 
     topic: str
     key: bytes
     value: bytes
+    event_id: str = ""
 
 
 class Publisher(Protocol):
@@ -65,9 +71,10 @@ class KafkaPublisher:
     def publish(self, messages: Sequence[Outgoing]) -> None:
         ends = time.monotonic() + self._deadline_s
         try:
-            futures = [self._send(self._prompt, message) for message in messages]
-            for future in futures:
-                future.get(timeout=max(0.0, ends - time.monotonic()))
+            with sending([message.event_id for message in messages]) as headers:
+                futures = list(map(self._send, repeat(self._prompt), messages, headers))
+                for future in futures:
+                    future.get(timeout=max(0.0, ends - time.monotonic()))
         except (KafkaError, KafkaUnavailable) as error:
             self._count(messages, "refused")
             self._telemetry.failures.labels("kafka").inc()
@@ -85,11 +92,13 @@ class KafkaPublisher:
             if producer:
                 producer.close(timeout=2)
 
-    def _send(self, producer: KafkaProducer | None, message: Outgoing) -> Any:
+    def _send(
+        self, producer: KafkaProducer | None, message: Outgoing, headers: Sequence[Header] = ()
+    ) -> Any:
         if producer is None:
             raise KafkaUnavailable("not connected yet")
         topic = self._settings.topic(message.topic)
-        return producer.send(topic, message.value, message.key)
+        return producer.send(topic, message.value, message.key, list(headers))
 
     def _count(self, messages: Sequence[Outgoing], fate: str) -> None:
         for message in messages:

@@ -12,6 +12,7 @@ import numpy as np
 
 from feature_store.declaration import Declaration
 from feature_store.events import anonymous
+from serving import tracing
 from serving.answers import Recommendations, RecommendedItem, WhyAnswer
 from serving.ask import Ask, Context, next_cursor
 from serving.cache import Results
@@ -61,6 +62,7 @@ class Recommender:
             answer = self._answer(outcome)
             self._log(outcome, answer)
             self._count(outcome, answer)
+        _tell(outcome, answer)
         return answer
 
     def why(self, ask: Ask, item_id: str) -> WhyAnswer:
@@ -192,6 +194,18 @@ class Recommender:
                 items=shown,
             )
         )
+
+
+def _tell(outcome: Outcome, answer: Recommendations) -> None:
+    facts = {
+        "bundle": answer.bundle,
+        "features_from": answer.features_from,
+        "feature_age_ms": answer.feature_age_ms,
+        "degraded": answer.degraded,
+        "made_as": outcome.made_as,
+        **{f"step.{name}_ms": ms for name, ms in outcome.situation.steps.ms.items()},
+    }
+    tracing.tell(answer.last_event_id, facts)
 
 
 def _pick(ranking: Ranking, row: int, reasons: Reasons) -> Pick:

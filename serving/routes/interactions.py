@@ -106,4 +106,4 @@ def _checked(message: dict[str, Any], now: int, place: int) -> Outgoing:
     event = decode_interaction(value, now)
     if isinstance(event, InvalidEvent):
         raise invalid([FieldError(field=f"body.{place}", reason=event.reason)])
-    return Outgoing(INTERACTIONS.name, event.actor.encode(), value)
+    return Outgoing(INTERACTIONS.name, event.actor.encode(), value, event.event_id)
