@@ -55,5 +55,11 @@ bench-growth: setup ## Cost per event and bytes per user at 1, 4 and 16 times th
 bench-candidates: setup ## The best of a million items for a user: recall and milliseconds
 	@$(BIN)/python benchmarks/bench_candidates.py $(ARGS)
 
+bench-serving: setup ## Recommendations a second and their latency: ours, and a tutorial's server
+	@$(BIN)/python benchmarks/bench_serving.py $(ARGS)
+
+bench-overload: setup ## Four times the load that serving can take: what still gets through
+	@$(BIN)/python benchmarks/bench_overload.py $(ARGS)
+
 clean: down ## Stop the stack and delete its data; environment and jars stay
 	@rm -rf .millrace .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,7 +11,9 @@ from typing import Final
 
 import numpy as np
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
+from benchmarks.stage import RESULTS
 from models.interactions import Floats, Ints
 
 RANK: Final = 64
@@ -23,6 +25,8 @@ ITERATIONS: Final = 10
 NEAR: Final = 10
 BLOCK: Final = 1_000
 SEED: Final = 5
+#: What was trained, for the next benchmark.
+KEPT: Final = RESULTS / "gowalla-factors.npz"
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,25 @@ class Trained:
 
 
 def trained() -> Trained:
-    """Trains on gowalla; needs `implicit` and the archive in the directory MILLRACE_DATA."""
+    """Trains on gowalla, once; needs `implicit` and the archive in the directory MILLRACE_DATA."""
+    learn, held_out = _gowalla()
+    if not KEPT.is_file():
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        with threadpool_limits(1):
+            users, items = _train(learn)
+        np.savez(KEPT, users=users, items=items)
+    with np.load(KEPT) as kept:
+        return Trained(kept["users"], kept["items"], held_out)
+
+
+def _train(learn: sparse.csr_matrix) -> tuple[Floats, Floats]:
     from implicit.als import AlternatingLeastSquares
 
-    learn, held_out = _gowalla()
     model = AlternatingLeastSquares(
         RANK, REGULARISATION, ALPHA, iterations=ITERATIONS, num_threads=1, random_state=SEED
     )
     model.fit(learn, show_progress=False)
-    return Trained(np.asarray(model.user_factors), np.asarray(model.item_factors), held_out)
+    return np.asarray(model.user_factors), np.asarray(model.item_factors)
 
 
 def resampled(items: Floats, count: int) -> Floats:

@@ -25,7 +25,7 @@ REFUSED: Final = (429, 503)
 
 @dataclass
 class Load:
-    """What came of one stretch of load."""
+    """What came of one stretch of load; `cpu_s` is the server's processor time, if asked for."""
 
     rate: float
     seconds: float
@@ -33,6 +33,7 @@ class Load:
     latencies: list[float] = field(default_factory=list)
     without_retry_after: int = 0
     finished_s: float = 0.0
+    cpu_s: float = 0.0
 
     @property
     def sent(self) -> int:

@@ -193,7 +193,7 @@ def made_up_ranker(names: tuple[str, ...]) -> Ranker:
 
 def _neighbours(rng: np.random.Generator, items: int, count: int) -> Neighbours:
     weights = -np.sort(-rng.random((items, count), dtype=np.float32), axis=1)
-    return Neighbours(rng.integers(0, items, (items, count), dtype=np.int32), weights)
+    return Neighbours(_skewed(rng, items, (items, count)), weights)
 
 
 def _skewed(rng: np.random.Generator, items: int, shape: int | tuple[int, int]) -> Ints:

@@ -94,9 +94,14 @@ def _offer(found: Candidates, source: str, positions: Ints, scores: Floats) -> C
 
 
 def _keep(found: Candidates, bundle: Bundle, catalogue: Catalogue, rules: Rules) -> Candidates:
-    ids = bundle.item_ids
-    cards = [catalogue.get(ids[position]) for position in found.positions.tolist()]
-    mask = np.asarray([card is not None and rules.allow(card) for card in cards], np.bool_)
+    known = bundle.item_ids
+    ids = [known[position] for position in found.positions.tolist()]
+    if rules.plain:
+        barred, withdrawn = rules.barred, catalogue.withdrawn
+        may = [item_id not in barred and item_id not in withdrawn for item_id in ids]
+    else:
+        may = [bool((card := catalogue.get(item_id)) and rules.allow(card)) for item_id in ids]
+    mask = np.asarray(may, np.bool_)
     return replace(found, positions=found.positions[mask], scores=found.scores[mask])
 
 

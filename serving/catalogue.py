@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
@@ -83,11 +83,13 @@ class Catalogue:
     """Cards by item id: those of a bundle until the stores tell more.
 
     A bundle's cards are made when they are asked for: a million of them would take seconds at the
-    start, and memory for ever.
+    start, and memory for ever. `withdrawn` are the items that cannot be had, so that a request
+    needs cards only for what it shows.
     """
 
     def __init__(self) -> None:
         self._cards: dict[str, Card] = {}
+        self.withdrawn: set[str] = set()
         self._bundle: Bundle | None = None
         self._ids: list[str] = []
         self._adding = Lock()
@@ -108,6 +110,7 @@ class Catalogue:
         with self._adding:
             new = card.item_id not in self._cards and not self._in_bundle(card.item_id)
             self._cards[card.item_id] = card
+            (self.withdrawn.discard if card.offered else self.withdrawn.add)(card.item_id)
             if new:
                 insort(self._ids, card.item_id)
 
@@ -154,3 +157,17 @@ class Catalogue:
             text = " ".join((card.title, card.brand or "", *card.category)).lower()
             if all(word in text for word in words):
                 yield card
+
+
+class Cards(dict[int, Card]):
+    """The cards of some items by place, each looked up when it is first asked for."""
+
+    def __init__(self, catalogue: Catalogue, item_ids: Sequence[str]) -> None:
+        super().__init__()
+        self._catalogue = catalogue
+        self._item_ids = item_ids
+
+    def __missing__(self, place: int) -> Card:
+        item_id = self._item_ids[place]
+        self[place] = card = self._catalogue.get(item_id) or Card(item_id, item_id)
+        return card

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -89,7 +89,7 @@ class Curation:
         self._version = document.version
 
 
-def boost(order: Sequence[int], cards: Sequence[Card], curated: Curated) -> list[int]:
+def boost(order: Sequence[int], cards: Mapping[int, Card], curated: Curated) -> list[int]:
     """The rows in order, those of boosted items so many places further up."""
     if not curated.boosted:
         return list(order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from feature_store.vectors import Floats
@@ -62,7 +62,7 @@ class Ranking:
 
     offered: Candidates
     kept: Candidates
-    cards: Sequence[Card]
+    cards: Mapping[int, Card]
     ranked: Ranked
     best: Sequence[int]
 

@@ -17,7 +17,7 @@ from serving.answers import Recommendations, RecommendedItem, WhyAnswer
 from serving.ask import Ask, Context, next_cursor
 from serving.cache import Results
 from serving.candidates import allowed, fitting, gather, newcomers
-from serving.catalogue import Card, Catalogue
+from serving.catalogue import Card, Cards, Catalogue
 from serving.champion import Champion
 from serving.curation import Curation, boost
 from serving.explain import explain_items, explain_list
@@ -105,8 +105,8 @@ class Recommender:
         with step("rules"):
             places = ask.limit * ask.page
             kept = allowed(offered, bundle, self.catalogue, situation.rules, places)
-            ids = bundle.item_ids
-            cards = [self._card(ids[position]) for position in kept.positions.tolist()]
+            ids = [bundle.item_ids[position] for position in kept.positions.tolist()]
+            cards = Cards(self.catalogue, ids)
         with step("rank"):
             ranked = rank(self.declaration, live, user, kept, now, self.telemetry)
             fits = np.isin(kept.positions, near)[ranked.order]
@@ -123,7 +123,7 @@ class Recommender:
             order = varied(order, kinds, ask.diversity, POOL * ask.limit * ask.page)
         bundle = live.bundle if live else None
         new = newcomers(bundle, self.trending, self.catalogue, situation.rules)
-        cards = ranking.cards if ranking else ()
+        cards = ranking.cards if ranking else {}
         return select(ask, self.caps, order, cards, new, self._pinned(situation.rules))
 
     def _picks(self, situation: Situation, ranking: Ranking | None, page: Page) -> list[Pick]:
@@ -139,9 +139,6 @@ class Recommender:
     def _pinned(self, rules: Rules) -> list[Card]:
         cards = map(self.catalogue.get, self.curation.now.pinned)
         return [card for card in cards if card and rules.allow(card)]
-
-    def _card(self, item_id: str) -> Card:
-        return self.catalogue.get(item_id) or Card(item_id, item_id)
 
     def _stale(self) -> list[str]:
         """What the background has not been able to keep fresh."""

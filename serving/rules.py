@@ -55,7 +55,7 @@ class Rules:
 
     `forbidden` is reasons in words and the items that each holds for, `barred` all of these;
     `known` and `bought` are what the modes go by; `shown` are the marks of earlier pages. `plain`:
-    nothing but `barred` matters, which spares most requests most questions.
+    nothing matters but `barred` and what is withdrawn, so that no card need be looked at.
     """
 
     mode: Mode
@@ -94,9 +94,7 @@ class Rules:
 
     def allow(self, card: Card) -> bool:
         """Whether the item may be shown in this answer."""
-        if card.item_id in self.barred or not card.offered:
-            return False
-        return self.plain or self.objection(card) is None
+        return self.objection(card) is None
 
     def objection(self, card: Card) -> str | None:
         """Why the item may not be shown, in words; None when it may."""

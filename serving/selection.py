@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
@@ -37,7 +37,7 @@ def select(
     ask: Ask,
     caps: Caps,
     order: Sequence[int],
-    cards: Sequence[Card],
+    cards: Mapping[int, Card],
     new: Sequence[Card],
     pinned: Sequence[Card],
 ) -> Page:
@@ -57,13 +57,13 @@ def _pages(
     ask: Ask,
     caps: Caps,
     order: Sequence[int],
-    cards: Sequence[Card],
+    cards: Mapping[int, Card],
     new: Sequence[Card],
     pinned: Sequence[Card],
 ) -> Iterator[Page]:
     first = pinned[: -(-ask.limit // PINNED_SHARE)]
     ids = {card.item_id for card in first}
-    rows = [row for row in order if cards[row].item_id not in ids]
+    rows = [row for row in order if cards[row].item_id not in ids] if ids else list(order)
     waiting = [card for card in new if card.item_id not in ids]
     while first or rows or waiting:
         limit = ask.limit - len(first)
