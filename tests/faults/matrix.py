@@ -90,13 +90,12 @@ def _wrong(visit: Visit, known: frozenset[str]) -> list[str]:
 
 def _lies(cell: Cell, visit: Visit) -> list[str]:
     """`degraded` and `features_from` against what is known to be broken."""
-    origin, out = visit.said["features_from"], _out(visit)
+    origin, out = set(filter(None, (visit.said["features_from"] or "").split("+"))), _out(visit)
     known = visit.user == KNOWN and "redis" not in out
     asked = STORES[:1] if known else STORES
     lies = [f"does not say that {store} is out" for store in asked if store in cell.hurt - out]
-    if origin in cell.hurt:
-        lies.append(f"says it read {origin}")
-    if origin is None and not out.issuperset(STORES):
+    lies += [f"says it read {store}" for store in sorted(origin & cell.hurt)]
+    if visit.user == KNOWN and not origin and not out.issuperset(STORES):
         lies.append("says it read nothing, and that a store is there")
     return lies
 

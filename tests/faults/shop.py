@@ -21,9 +21,10 @@ from tests.faults.matrix import KNOWN
 from tests.faults.proxy import Proxy
 from tests.faults.visitors import Visitors
 from tests.integration.test_serving import list_for, serving, stock, wait_for
-from tests.unit.serving.world import HISTORY, publish_bundle
+from tests.unit.serving.world import HISTORY, publish_bundle, recent
 
 USERS: Final = (KNOWN, KNOWN, KNOWN, "nobody")
+DAY_S: Final = 86_400
 CLICK: Final = {"user_id": KNOWN, "item_id": "tea", "type": "click"}
 
 
@@ -87,6 +88,8 @@ def open_shop(settings: Settings, where: Path, **environment: str) -> Iterator[S
         for store in stores:
             closing.callback(store.close)
             stock(store, KNOWN)
+            # Older than anything the bundle remembers of the user: a store that lost nothing.
+            store.write_recents([(KNOWN, recent("milk", "purchase", 40 * DAY_S))])
         registry = Registry(settings.mlflow, settings.namespace)
         versions = tuple(
             registry.publish(publish_bundle(where / f"made-{n}", rows=HISTORY[:-n]), {}, {}, {})

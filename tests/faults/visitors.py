@@ -16,14 +16,20 @@ import orjson
 
 #: A request that takes longer has failed.
 PATIENCE_S = 10.0
+#: Stands for a status where none came.
+NO_ANSWER = 599
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One request: when it was to be sent, how long it took from then, and what came back."""
+    """One request: when it was to be sent, how long it took from then, and what came back.
+
+    `sent` is when it was: later, where the visitors' own machine was busy.
+    """
 
     user: str
     at: float
+    sent: float
     seconds: float
     status: int
     said: dict[str, Any] = field(repr=False)
@@ -71,9 +77,10 @@ class Visitors:
                 crowd.submit(self._visit, self._users[number % len(self._users)], due)
 
     def _visit(self, user: str, due: float) -> None:
+        sent = time.monotonic()
         try:
             answer = self._http.get(f"/api/recommendations/{user}", params={"limit": self._k})
             status, said = answer.status_code, orjson.loads(answer.content)
         except (httpx.TransportError, ValueError) as error:
-            status, said = 599, {"error": repr(error)}
-        self.visits.append(Visit(user, due, time.monotonic() - due, status, said))
+            status, said = NO_ANSWER, {"error": repr(error)}
+        self.visits.append(Visit(user, due, sent, time.monotonic() - due, status, said))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,32 @@ def test_an_old_bundle_registered_as_a_new_version_is_refused_and_a_rollback_is_
         served.parts.champion.turn()
         assert serving(served) == expected.name
     assert served.telemetry.refused._value.get() == 2
+
+
+def test_promotions_and_rollbacks_under_load_fail_no_request(served: World, other: Path) -> None:
+    damaged = publish_bundle(other.parent / "damaged", rows=HISTORY[:-2])
+    damage(damaged)
+    first = served.root / str(serving(served))
+    done, answers = threading.Event(), []
+
+    def ask() -> None:
+        while not done.is_set():
+            answers.append(served.list_for("ann", limit=5))
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for bundle in (other, damaged, first, damaged) * 4:
+        served.registry.points_to = bundle
+        served.parts.champion.turn()
+        seen = len(answers)
+        while len(answers) < seen + 5:
+            time.sleep(0.001)
+    done.set()
+    for asker in askers:
+        asker.join()
+    assert {answer["bundle"] for answer in answers} == {first.name, other.name}
+    assert {len(answer["items"]) for answer in answers} == {5}
 
 
 def test_mlflow_being_down_changes_nothing(served: World) -> None:
