@@ -24,6 +24,7 @@ from benchmarks.stage import machine, report, say
 HELD: Final = 0.98
 WAIT_MS: Final = 1_000.0
 STEP: Final = 1.25
+LEAST: Final = 0.5
 WARM_UP_S: Final = 5.0
 
 
@@ -67,20 +68,32 @@ def measure(side: Side, seconds: float) -> dict[str, Any]:
 
 
 def knee(side: Side, seconds: float, requests: Iterator[bytes]) -> Load:
-    """The last rate that the side held; of a side that holds none, what it gave."""
-    rate, best = side.first_rate, None
-    while True:
-        begun = side.cpu_s()
-        load = drive(side.port, rate, seconds, requests)
-        load.cpu_s = side.cpu_s() - begun
-        say(
-            f"{side.name:<6}{rate:8.1f}/s  good {load.goodput:8.1f}/s  p50 {load.ms(50):8.1f}  "
-            f"p99 {load.ms(99):8.1f} ms  {dict(load.statuses)}"
-        )
-        held = load.good >= HELD * load.sent and load.ms(99) <= WAIT_MS
-        if not held:
-            return best or load
-        rate, best = rate * STEP, load
+    """The last rate that the side held; a first one that it does not hold is halved."""
+    load = stretch(side, side.first_rate, seconds, requests)
+    while not held(load) and load.rate > LEAST:
+        load = stretch(side, load.rate / 2, seconds, requests)
+    while held(load):
+        best, load = load, stretch(side, load.rate * STEP, seconds, requests)
+        if not held(load):
+            return best
+    return load
+
+
+def held(load: Load) -> bool:
+    """Whether the side kept up."""
+    return load.good >= HELD * load.sent and load.ms(99) <= WAIT_MS
+
+
+def stretch(side: Side, rate: float, seconds: float, requests: Iterator[bytes]) -> Load:
+    """One rate for so long, with the server's processor time."""
+    begun = side.cpu_s()
+    load = drive(side.port, rate, seconds, requests)
+    load.cpu_s = side.cpu_s() - begun
+    say(
+        f"{side.name:<6}{rate:8.1f}/s  good {load.goodput:8.1f}/s  p50 {load.ms(50):8.1f}  "
+        f"p99 {load.ms(99):8.1f} ms  {side.per_core(load):8.1f} a core  {dict(load.statuses)}"
+    )
+    return load
 
 
 def arguments(said: str | None) -> argparse.Namespace:

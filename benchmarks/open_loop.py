@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 import httptools
 import numpy as np
@@ -70,8 +70,8 @@ class _Connection(asyncio.Protocol):
         self._due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transport is one, but does not inherit from it.
+        self.transport = cast("asyncio.Transport", transport)
         self._parser = httptools.HttpResponseParser(self)
         self._crew.free(self)
 

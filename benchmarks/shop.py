@@ -93,7 +93,8 @@ class Shop:
             item_ids=self.item_ids,
             index_of={item: position for position, item in enumerate(self.item_ids)},
             columns=ItemColumns(
-                rng.poisson(1.0, (self.items, width)).astype(np.float32),
+                # Nothing is in Redis about the items, and so serving would read it.
+                np.zeros((self.items, width), np.float32),
                 category,
                 rng.integers(0, BRANDS, self.items).astype(np.int32),
                 rng.integers(50, 5_000, self.items).astype(np.float32),

@@ -127,6 +127,7 @@ class Champion:
         self.live = self._items.adopt(bundle)
         self._telemetry.bundle.clear()
         self._telemetry.bundle.labels(bundle.id).set(1)
+        self._telemetry.compiled.set(bundle.ranker is not None and bundle.ranker.compiled)
         self._telemetry.bundle_cut.set(bundle.sources.cut_ms / 1_000)
         self._say("bundle serves", bundle=bundle.id)
         try:

@@ -79,6 +79,10 @@ class Telemetry:
         self.bundle = Gauge(
             f"{prefix}_bundle", "1 for the bundle that serves.", ["bundle"], registry=registry
         )
+        self.compiled = Gauge(
+            f"{prefix}_ranker_compiled", "Whether the kernel ranks; LightGBM is slower.",
+            registry=registry,
+        )  # fmt: skip
         self.bundle_cut = Gauge(
             f"{prefix}_bundle_cut_seconds", "Epoch time up to which its bundle learned.",
             registry=registry,

@@ -169,3 +169,9 @@ def test_a_shelf_that_cannot_be_written_is_no_obstacle(served: World, other: Pat
     served.registry.points_to = other
     served.parts.champion.turn()
     assert serving(served) == other.name
+
+
+def test_metrics_say_whether_the_ranker_runs_compiled(tmp_path: Path) -> None:
+    publish_bundle(tmp_path)
+    there = World(tmp_path).settle()
+    assert b"millrace_serving_ranker_compiled 1.0" in there.telemetry.exposition()
