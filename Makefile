@@ -37,6 +37,9 @@ check: setup ## Lint, format, types, import contracts
 screenshots: setup ## Take the pictures of docs/pictures from the running storefront
 	@$(BIN)/python -m tests.web.screenshots $(ARGS)
 
+audit: setup ## Is the lockfile right, and is anything known against a locked package?
+	@$(BIN)/python -m infra.audit
+
 schemas: setup ## Write docs/schemas from the contracts
 	@$(BIN)/python -m feature_store.schemas docs/schemas
 

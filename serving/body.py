@@ -25,9 +25,27 @@ Body = Annotated[bytes, Depends(_body)]
 
 def describe(*models: type[BaseModel], batch: bool, example: Any) -> dict[str, Any]:
     """OpenAPI's description of a body that is read as bytes."""
-    schemas = [model.model_json_schema() for model in models]
+    schemas = [_whole(model.model_json_schema()) for model in models]
     if batch:
         schemas += [{"type": "array", "items": schema, "minItems": 1} for schema in schemas]
     schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
     content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _whole(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with its definitions in place: inside OpenAPI, its references lead nowhere."""
+    definitions = schema.pop("$defs", {})
+
+    def placed(part: Any) -> Any:
+        if isinstance(part, list):
+            return [placed(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        if name := str(part.get("$ref", "")).removeprefix("#/$defs/"):
+            rest = {key: value for key, value in part.items() if key != "$ref"}
+            return placed(definitions[name]) | rest
+        return {key: placed(value) for key, value in part.items()}
+
+    found: dict[str, Any] = placed(schema)
+    return found
