@@ -168,12 +168,17 @@ def _write_files(
 
 
 def _load(path: Path, manifest: Manifest) -> Bundle:
+    def verified(name: str) -> Path:
+        if name not in manifest.files:  # it may lie there, but nobody has vouched for it
+            raise BundleRefused(f"{name} is not in the manifest of {path}")
+        return path / name
+
     def array(name: str, mode: Literal["r", "c"] = "r") -> npt.NDArray[Any]:
         # A plain view: indexing a memmap was measured to cost microseconds more each time.
-        return np.asarray(np.load(path / f"{name}.npy", mode, allow_pickle=False))
+        return np.asarray(np.load(verified(f"{name}.npy"), mode, allow_pickle=False))
 
     def text(name: str) -> Any:
-        return orjson.loads((path / f"{name}.json").read_bytes())
+        return orjson.loads(verified(f"{name}.json").read_bytes())
 
     item_ids = tuple(text("item_ids"))
     said = text("catalogue")

@@ -89,6 +89,32 @@ def test_arrays_that_hold_objects_are_never_unpickled(tmp_path: Path) -> None:
         Bundle.load(evil, DECLARATION)
 
 
+def resealed(path: Path, files: dict[str, str]) -> Path:
+    """The bundle with a manifest that is sound in itself and says `files`."""
+    said = orjson.loads((path / "manifest.json").read_bytes()) | {"files": files}
+    said.pop("bundle_id")
+    Manifest(**said | {k: tuple(said[k]) for k in ("columns", "sources")}).write(path)
+    return path
+
+
+def test_a_file_that_nobody_vouched_for_is_not_loaded(tmp_path: Path) -> None:
+    path = published(tmp_path)
+    files = dict(Manifest.read(path).files)
+    files.pop("popularity.npy")
+    with pytest.raises(BundleRefused, match=r"popularity\.npy is not in the manifest"):
+        Bundle.load(resealed(path, files), DECLARATION)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "a/../../outside", ".."])
+def test_a_manifest_that_points_outside_is_refused(tmp_path: Path, name: str) -> None:
+    path = published(tmp_path / "bundles")
+    outside = tmp_path / "bundles" / "outside"
+    outside.write_bytes(b"secret")
+    files = dict(Manifest.read(path).files) | {name: digest(outside)}
+    with pytest.raises(BundleRefused):
+        Bundle.load(resealed(path, files), DECLARATION)
+
+
 def test_a_bundle_of_an_empty_log_still_loads_and_offers_nothing(tmp_path: Path) -> None:
     empty = HISTORY.before(0)
     path = write(tmp_path, DECLARATION, sources(empty), catalogue(), None, {}, {})

@@ -1,0 +1,68 @@
+"""What somebody tells us in confidence appears in no log, metric or error."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.logs import LOGGER, JsonFormatter
+from serving.security import Access
+from serving.settings import ServingSettings
+from tests.unit.serving.test_security import bearer, key
+from tests.unit.serving.world import Make
+
+PLANTED = "pLaNtEd-7f3a"
+
+
+@pytest.fixture
+def written() -> Any:
+    """Every line that the API's log gets, as it is written."""
+    lines: list[str] = []
+    logger = logging.getLogger(LOGGER)
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(JsonFormatter().format(record))
+
+    keep = Keep(logging.DEBUG)
+    level = logger.level
+    logger.addHandler(keep)
+    logger.setLevel(logging.DEBUG)
+    yield lines
+    logger.setLevel(level)
+    logger.removeHandler(keep)
+
+
+def test_planted_secrets_are_found_nowhere(make: Make, tmp_path: Path, written: list[str]) -> None:
+    rules = ServingSettings(
+        access=Access.KEYS, keys=tmp_path / "keys.json", audit=tmp_path / "audit.jsonl"
+    )
+    world = make(rules=rules)
+    token = key(world)
+    headers = bearer(token) | {"Cookie": f"session={PLANTED}", "X-Secret": PLANTED}
+    click = {"user_id": PLANTED, "item_id": PLANTED, "type": "search", "query": PLANTED}
+    bad = click | {"quantity": PLANTED}
+    answers = [
+        world.http.get(f"/api/users/{PLANTED}", headers=headers),
+        world.http.get(f"/api/items/{PLANTED}", headers=headers),
+        world.http.get("/api/items", headers=headers, params={"limit": PLANTED}),
+        world.http.get("/api/items", headers=bearer(PLANTED)),
+        world.http.get("/api/items", headers=bearer(f"mr_{PLANTED}_{PLANTED}")),
+        world.http.post("/api/interactions", headers=headers, json=bad),
+        world.http.post("/api/interactions", headers=headers, content=f"{{{PLANTED}"),
+        world.http.put(f"/api/users/{PLANTED}", headers=headers, json={"country": [PLANTED]}),
+    ]
+    assert all(400 <= answer.status_code < 500 for answer in answers)
+    world.kafka.out = True
+    answers.append(world.http.post("/api/interactions", headers=headers, json=click))
+    assert answers[-1].status_code == 503
+    assert world.http.get(f"/api/recommendations/{PLANTED}", headers=headers).status_code == 200
+    said = [*(answer.text for answer in answers), *written]
+    said.append(world.http.get("/metrics", headers=headers).text)
+    said.append((tmp_path / "keys.json").read_text())
+    secrets = (PLANTED, token.split("_", 2)[2])
+    assert not [text for text in said for secret in secrets if secret in text]
+    assert len(written) > 1, "nothing was logged: the test sees no log"
