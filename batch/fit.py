@@ -11,7 +11,7 @@ from batch.recipe import Recipe
 from batch.train_als import train
 from feature_store.declaration import Declaration
 from feature_store.vectors import ItemColumns
-from models import content, covisitation, own, popularity, repeats
+from models import content, covisitation, own, popularity, repeats, shelf
 from models.interactions import Floats, Interactions
 from models.neighbours import Neighbours
 from models.sources import Sources
@@ -34,6 +34,7 @@ def fit(
     items, log = history.items, history.log.before(cut_ms)
     count = len(items.ids)
     mine = own.fit(log, cut_ms, recipe.own_half_life_days)
+    popular = popularity.fit(log, count, cut_ms, recipe.popularity_half_life_days)
     return Sources(
         cut_ms=cut_ms,
         item_ids=items.ids,
@@ -48,7 +49,8 @@ def fit(
         own=mine,
         covisitation=covisitation.fit(log, count, cut_ms, recipe.covisitation_half_life_days),
         content=similar,
-        popularity=popularity.fit(log, count, cut_ms, recipe.popularity_half_life_days),
+        popularity=popular,
+        shelf=shelf.fit(popular, items.category),
         repeats=repeats.fit(mine, items.category),
     )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -89,6 +89,11 @@ class History:
             np.asarray([event.type for event in known], np.str_),
             {m: np.asarray([getattr(e, m) for e in known], np.int64) for m in MEASURES},
         )
+
+    def keeping(self, events: Iterable[Interaction]) -> History:
+        """Some of the events, still in order, over the same catalogue."""
+        kept = tuple(events)
+        return replace(self, events=kept, log=_log(kept, self.items.index_of))
 
     @classmethod
     def build(

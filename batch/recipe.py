@@ -17,13 +17,13 @@ class Recipe:
     covisitation_half_life_days: float = 60.0
     popularity_half_life_days: float = 14.0
     #: Sources for the ranker are fitted this long before the end …
-    train_days: float = 14.0
+    train_days: float = 35.0
     #: … and the last days, after the ranker's labels, are the test.
     test_days: float = 7.0
     #: The last share of the ranker's baskets decides when to stop adding trees.
     validation_share: float = 0.25
     #: At most so many baskets in each part, drawn with a fixed seed.
-    train_baskets: int = 2_500
+    train_baskets: int = 5_000
     test_baskets: int = 2_500
     #: Fewer baskets than this teach a ranker nothing: sources are blended instead.
     fewest_baskets: int = 50

@@ -7,7 +7,7 @@ never added, and stays in the denominator of NDCG.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,20 @@ class Query:
         """1 for a candidate that was taken, (candidates,)."""
         wanted = np.fromiter(self.basket.wanted, np.int32)
         return np.isin(self.candidates.positions, wanted).astype(np.int32)
+
+
+def discovery(query: Query) -> Query | None:
+    """The same question about what is new to the person, as `mode=discover` asks it.
+
+    None where everything taken was known to them.
+    """
+    known = query.candidates.owned.items
+    wanted = query.basket.wanted.difference(known.tolist())
+    if not wanted:
+        return None
+    found, new = query.candidates, ~np.isin(query.candidates.positions, known)
+    left = replace(found, positions=found.positions[new], scores=found.scores[new])
+    return Query(replace(query.basket, wanted=wanted), left, query.rows[new])
 
 
 def baskets(history: History, since: int, until: int) -> list[Basket]:

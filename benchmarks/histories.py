@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import os
+import tarfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, Final
 
 from batch.history import History
-from feature_store.events import WEIGHTS, Interaction, decode_item, minor_units
+from feature_store.events import WEIGHTS, Interaction, ItemMessage, minor_units
 from infra.traffic import journey
 
 #: A star rating from here on says that a film was liked.
@@ -35,7 +42,7 @@ def complete_journey(months: int = journey.ALL_MONTHS) -> History:
 
 def _described(slice_: journey.Journey) -> dict[str, dict[str, Any]]:
     """The newest description of each product sold, as the lake holds it."""
-    decoded = (decode_item(said.value or b"") for said in slice_.items())
+    decoded = (ItemMessage.model_validate_json(said.value or b"") for said in slice_.items())
     return {
         item.item_id: {
             "title": item.title,
@@ -55,3 +62,54 @@ def _event(
         event_id, actor, item, kind, at, quantity, cents, cents * quantity, WEIGHTS[kind],
         value=None, query="", device="", country="", page="", unknown_fields=0,
     )  # fmt: skip
+
+
+def movielens() -> History:
+    """MovieLens latest-small: a film rated well was liked, one rated badly was not."""
+    events = [
+        _event(
+            f"{row['userId']}-{row['movieId']}", row["userId"], row["movieId"],
+            int(row["timestamp"]) * 1_000, 1, 0,
+            "like" if float(row["rating"]) >= LIKED else "dislike",
+        )
+        for row in _rows("ml-latest-small.tar.xz", "ratings.csv")
+    ]  # fmt: skip
+    films = {
+        row["movieId"]: {"title": row["title"], "category": row["genres"].split("|")[:2]}
+        for row in _rows("ml-latest-small.tar.xz", "movies.csv")
+    }
+    return History.build(events, films)
+
+
+def online_retail() -> History:
+    """Online Retail: invoice lines with a customer; cancellations and corrections are left out."""
+    rows = list(_rows("online_retail.tar.xz", "online_retail.csv"))
+    sold = [r for r in rows if r["CustomerID"] and int(r["Quantity"]) > 0]
+    events = [
+        _event(
+            f"{row['InvoiceNo']}-{number}", row["CustomerID"], row["StockCode"],
+            _moment(row["InvoiceDate"]), min(int(row["Quantity"]), journey.LARGEST_QUANTITY),
+            minor_units(max(float(row["UnitPrice"]), 0.0)),
+        )
+        for number, row in enumerate(sold)
+    ]  # fmt: skip
+    goods = {row["StockCode"]: {"title": row["Description"]} for row in sold}
+    return History.build(events, goods)
+
+
+def _moment(text: str) -> int:
+    """A clock time without a zone, read as UTC (ms)."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1_000)
+
+
+def _rows(archive: str, name: str) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file in one of the packed data sets under `MILLRACE_DATA`."""
+    root = os.environ.get("MILLRACE_DATA")
+    if not root:
+        raise SystemExit("Set MILLRACE_DATA to the directory of the packed data sets.")
+    with tarfile.open(Path(root) / archive) as packed:
+        member = next(m for m in packed.getmembers() if Path(m.name).name == name)
+        file = packed.extractfile(member)
+        if file is None:
+            raise SystemExit(f"{archive}: {name} is not a file.")
+        yield from csv.DictReader(TextIOWrapper(file, "utf-8", newline=""))

@@ -26,6 +26,7 @@ from models.own import OwnHistory
 from models.ranker import Ranker, RankerRefused
 from models.repeats import Repeats
 from models.rows import columns
+from models.shelf import Shelf
 from models.sources import SOURCES, Sources
 
 __all__ = ["Bundle", "BundleRefused", "Catalogue", "write"]
@@ -33,6 +34,8 @@ __all__ = ["Bundle", "BundleRefused", "Catalogue", "write"]
 RANKER = "ranker.txt"
 #: The arrays of `OwnHistory`, in the order of its fields.
 OWN = ("indptr", "items", "strengths", "bought", "first", "last", "turn", "newest", "turns")
+#: The arrays of `Shelf` that are its own.
+SHELF = ("indptr", "items", "shares")
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ def _arrays(sources: Sources) -> dict[str, npt.NDArray[Any]]:
         "content_items": sources.content.items,
         "content_weights": sources.content.weights,
         "popularity": sources.popularity,
+        **{f"shelf_{part}": getattr(sources.shelf, part) for part in SHELF},
         "repeat_share": sources.repeats.share,
         "repeat_days": sources.repeats.days,
     }
@@ -210,6 +214,7 @@ def _load(path: Path, manifest: Manifest) -> Bundle:
         covisitation=Neighbours(array("covisitation_items"), array("covisitation_weights")),
         content=Neighbours(array("content_items"), array("content_weights")),
         popularity=array("popularity"),
+        shelf=Shelf(array("category"), *(array(f"shelf_{part}") for part in SHELF)),
         repeats=Repeats(array("repeat_share"), array("repeat_days")),
     )
     _same_length(sources)
@@ -225,5 +230,5 @@ def _load(path: Path, manifest: Manifest) -> Bundle:
 
 def _same_length(sources: Sources) -> None:
     for name, array in _arrays(sources).items():
-        if not name.startswith("own_") and len(array) != len(sources.item_ids):
+        if not name.startswith(("own_", "shelf_")) and len(array) != len(sources.item_ids):
             raise BundleRefused(f"{name} has {len(array)} rows, item_ids {len(sources.item_ids)}")

@@ -19,10 +19,15 @@ from models.own import Owned
 from models.sources import SOURCES, Sources
 from models.topk import top_of
 
-#: How many candidates each source may offer.
+#: How many candidates each source may offer: of their own items, or of items new to the person.
 CAPS: Final[Mapping[str, int]] = MappingProxyType(
-    {"als": 80, "own": 150, "covisitation": 60, "content": 20, "trending": 30, "popular": 50}
-)
+    {
+        "als": 60, "own": 150, "covisitation": 50, "content": 10, "shelf": 50, "trending": 30,
+        "popular": 60,
+    }
+)  # fmt: skip
+#: A source looks past at most so many items that are the person's own.
+PASSED: Final = 500
 #: How many of a person's strongest items ask their neighbours.
 SEEDS: Final = 40
 #: The published list that is read as the trending source, and its rebuilding in training.
@@ -72,25 +77,36 @@ def retrieve(
 ) -> Candidates:
     """The union of what every source offers `user` as of `now` (ms).
 
-    `trending` is a published list, best first; its score is 1/rank, because the counts behind
-    two lists of different days do not compare.
+    What is the person's own is offered by `own`; the other sources say what they think of it on
+    the way to their cap of items that are new. `trending` is a published list, best first; its
+    score is 1/rank, because the counts behind two lists of different days do not compare.
     """
     owned = sources.own.of(user.actor, user.recents, sources.index_of, now)
     items, strengths = owned.items, owned.strengths
+    far = {name: cap + min(len(items), PASSED) for name, cap in caps.items()}
     popular, popularity = sources.popular
-    positions, scores = _union(
-        {
-            "als": sources.als.candidates(items, strengths, caps["als"]),
-            "own": top_of(items, strengths, caps["own"]),
-            "covisitation": sources.covisitation.candidates(
-                items, strengths, SEEDS, caps["covisitation"]
-            ),
-            "content": sources.content.candidates(items, strengths, SEEDS, caps["content"]),
-            "trending": _trending(trending, sources.index_of, caps["trending"]),
-            "popular": (popular[: caps["popular"]], popularity[: caps["popular"]]),
-        }
-    )
+    offers = {
+        "als": sources.als.candidates(items, strengths, far["als"]),
+        "covisitation": sources.covisitation.candidates(
+            items, strengths, SEEDS, far["covisitation"]
+        ),
+        "content": sources.content.candidates(items, strengths, SEEDS, far["content"]),
+        "shelf": sources.shelf.candidates(items, strengths, far["shelf"]),
+        "trending": _trending(trending, sources.index_of, far["trending"]),
+        "popular": (popular[: far["popular"]], popularity[: far["popular"]]),
+    }
+    mine = top_of(items, strengths, caps["own"])
+    offers = {name: _beyond(offer, items, mine[0], caps[name]) for name, offer in offers.items()}
+    positions, scores = _union({**offers, "own": mine})
     return Candidates(positions, scores, owned)
+
+
+def _beyond(offer: Offer, owned: Ints, mine: Ints, cap: int) -> Offer:
+    """An offer, best first, up to its `cap`-th item that is not owned; of those, `mine` stay."""
+    positions, scores = offer
+    new = ~np.isin(positions, owned)
+    kept = (np.cumsum(new) <= cap) & (new | np.isin(positions, mine))
+    return positions[kept], scores[kept]
 
 
 def _trending(listed: Sequence[tuple[str, float]], index_of: Mapping[str, int], cap: int) -> Offer:

@@ -13,10 +13,11 @@ from models.interactions import Floats, Ints
 from models.neighbours import Neighbours
 from models.own import OwnHistory
 from models.repeats import Repeats
+from models.shelf import Shelf
 from models.topk import top
 
 #: The order of the score columns, fixed: the ranker learned it.
-SOURCES: Final = ("als", "own", "covisitation", "content", "trending", "popular")
+SOURCES: Final = ("als", "own", "covisitation", "content", "shelf", "trending", "popular")
 #: How many of the most popular items are kept in order.
 POPULAR_KEPT: Final = 1_000
 
@@ -38,6 +39,7 @@ class Sources:
     covisitation: Neighbours
     content: Neighbours
     popularity: Floats
+    shelf: Shelf
     repeats: Repeats
 
     @cached_property

@@ -10,7 +10,7 @@ from batch.history import History
 from feature_store.declaration import Entity, load
 from feature_store.events import WEIGHTS, Interaction
 from feature_store.vectors import ItemColumns, window_columns
-from models import covisitation, own, popularity, repeats
+from models import covisitation, own, popularity, repeats, shelf
 from models.als import Als, Rule
 from models.neighbours import Neighbours
 from models.sources import Sources
@@ -42,6 +42,7 @@ def sources(past: History, cut: int) -> Sources:
     rule = Rule(2, 1.0, 0.1, 1)
     mine = own.fit(known, cut, 60.0)
     windows = np.zeros((number, len(window_columns(DECLARATION, Entity.ITEM))), np.float32)
+    popular = popularity.fit(known, number, cut, 14.0)
     return Sources(
         cut,
         items.ids,
@@ -51,6 +52,7 @@ def sources(past: History, cut: int) -> Sources:
         mine,
         covisitation.fit(known, number, cut, 60.0),
         Neighbours(np.full((number, 1), -1, np.int32), np.zeros((number, 1), np.float32)),
-        popularity.fit(known, number, cut, 14.0),
+        popular,
+        shelf.fit(popular, items.category),
         repeats.fit(mine, items.category),
     )

@@ -9,7 +9,7 @@ from feature_store.events import WEIGHTS
 from feature_store.stores.base import Recent, UserState
 from feature_store.tiles import DAY_MS
 from feature_store.vectors import ItemColumns, window_columns
-from models import content, covisitation, own, popularity, repeats
+from models import content, covisitation, own, popularity, repeats, shelf
 from models.als import Als, Rule
 from models.bundle import Catalogue
 from models.interactions import Interactions
@@ -54,6 +54,7 @@ def sources(history: Interactions, cut: int = NOW, items: tuple[str, ...] = ITEM
     factors = np.random.default_rng(1).normal(size=(count, RULE.rank)).astype(np.float32)
     mine = own.fit(known, cut, 30.0)
     texts = [content.Text(name, ("food",), "b") for name in items]
+    popular = popularity.fit(known, count, cut, 30.0)
     return Sources(
         cut_ms=cut,
         item_ids=items,
@@ -68,7 +69,8 @@ def sources(history: Interactions, cut: int = NOW, items: tuple[str, ...] = ITEM
         own=mine,
         covisitation=covisitation.fit(known, count, cut, 30.0, k=3),
         content=content.fit(texts, np.zeros(count, np.int32), k=5),
-        popularity=popularity.fit(known, count, cut, 30.0),
+        popularity=popular,
+        shelf=shelf.fit(popular, np.zeros(count, np.int32)),
         repeats=repeats.fit(mine, np.zeros(count, np.int32)),
     )
 

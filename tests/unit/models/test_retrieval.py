@@ -51,10 +51,22 @@ def test_trending_scores_are_one_over_the_rank_among_known_items() -> None:
     assert found["jam"]["trending"] == 0.5
 
 
-def test_no_source_offers_more_than_its_cap() -> None:
+def test_no_source_offers_more_than_its_cap_of_what_is_new_or_owned() -> None:
     caps = dict.fromkeys(CAPS, 1)
     found = retrieve(sources(log(*ROWS)), user("ann"), NOW, [("tea", 1.0), ("jam", 1.0)], caps)
-    assert (np.count_nonzero(~np.isnan(found.scores), axis=0) <= 1).all()
+    offered, own = ~np.isnan(found.scores), np.isin(found.positions, found.owned.items)
+    assert (np.count_nonzero(offered[~own], axis=0) <= 1).all()
+    assert np.count_nonzero(own) == 1
+
+
+def test_own_items_do_not_use_up_what_a_source_may_offer() -> None:
+    """The best sellers are all ann's: what is popular besides is offered all the same."""
+    popular = SOURCES.index("popular")
+    caps = {**dict.fromkeys(CAPS, 0), "own": 9, "popular": 1}
+    found = retrieve(sources(log(*ROWS)), user("ann"), NOW, (), caps)
+    new = ~np.isin(found.positions, found.owned.items)
+    assert [ITEMS[p] for p in found.positions[new]] == ["jam"]
+    assert not np.isnan(found.scores[:, popular]).any()
 
 
 def test_permuting_the_catalogue_changes_no_answer() -> None:

@@ -19,7 +19,7 @@ from feature_store.stores.base import Recent, Record, Store, StoreUnavailable, T
 from feature_store.stores.memory import MemoryStore
 from feature_store.tiles import DAY_MS, Version
 from feature_store.vectors import ItemColumns, window_columns
-from models import content, covisitation, own, popularity, repeats
+from models import content, covisitation, own, popularity, repeats, shelf
 from models.als import Als, Rule
 from models.bundle import Catalogue, write
 from models.interactions import Interactions
@@ -119,6 +119,7 @@ def _sources(rows: Sequence[Row], cut: int) -> Sources:
     texts = [content.Text(item, ("food", SHOP[item]), "b") for item in ITEMS]
     factors = np.random.default_rng(1).normal(size=(count, 4)).astype(np.float32)
     mine = own.fit(log, cut, 30.0)
+    popular = popularity.fit(log, count, NOW, 30.0)
     return Sources(
         cut_ms=cut,
         item_ids=ITEMS,
@@ -133,7 +134,8 @@ def _sources(rows: Sequence[Row], cut: int) -> Sources:
         own=mine,
         covisitation=covisitation.fit(log, count, NOW, 30.0, k=3),
         content=content.fit(texts, category, k=3),
-        popularity=popularity.fit(log, count, NOW, 30.0),
+        popularity=popular,
+        shelf=shelf.fit(popular, category),
         repeats=repeats.fit(mine, category),
     )
 
