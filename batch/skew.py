@@ -59,12 +59,13 @@ class Skew:
 def served(messages: Iterable[bytes], bundle_id: str) -> list[Served]:
     """The vectors in impressions of one bundle, in order of time; others are passed over.
 
-    An answer of which a part was missing was not made from what the log knows, and says so.
+    An answer of which a part was missing was not made from what the log knows, and one shown again
+    was made earlier; both say so.
     """
     found = []
     for message in messages:
         said = orjson.loads(message)
-        if said["bundle"] != bundle_id or said["degraded"]:
+        if said["bundle"] != bundle_id or said["degraded"] or said.get("made_as"):
             continue
         found += [
             Served(said["actor"], said["shown_at"], item["item_id"], _floats(item["vector"]))

@@ -5,6 +5,8 @@ One order and one function, for training and for serving.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from feature_store import vectors
@@ -15,6 +17,9 @@ from models.habits import HABIT, of_candidates
 from models.interactions import Floats
 from models.retrieval import Candidates
 from models.sources import SOURCES, Sources
+
+#: Where the sources' scores are in a row, in the order of `SOURCES`.
+SCORES: Final = slice(-len(HABIT) - len(SOURCES), -len(HABIT))
 
 
 def columns(declaration: Declaration) -> tuple[str, ...]:

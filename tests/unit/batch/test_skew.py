@@ -88,6 +88,7 @@ def test_only_whole_answers_of_the_bundle_count() -> None:
         impression(),
         impression(bundle="b0"),
         impression(degraded=["redis"]),
+        impression(made_as="an earlier one"),
         impression(items=[{"item_id": "tea", "vector": None}]),
     ]
     found = served(messages, "b1")
