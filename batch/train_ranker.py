@@ -14,10 +14,10 @@ PARAMETERS = {
     "objective": "lambdarank",
     "metric": "ndcg",
     "eval_at": [10],
-    "learning_rate": 0.08,
-    "num_leaves": 31,
-    "min_data_in_leaf": 50,
-    "feature_fraction": 0.7,
+    "learning_rate": 0.06,
+    "num_leaves": 15,
+    "min_data_in_leaf": 100,
+    "feature_fraction": 0.5,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambdarank_truncation_level": 15,
@@ -28,7 +28,7 @@ PARAMETERS = {
     "force_col_wise": True,
     "verbosity": -1,
 }
-TREES, PATIENCE = 200, 25
+TREES, PATIENCE = 300, 30
 
 
 def train(queries: Sequence[Query], columns: Sequence[str], validation_share: float) -> Ranker:
