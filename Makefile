@@ -63,6 +63,7 @@ bench-serving: setup ## Recommendations a second and their latency: ours, and a 
 
 bench-overload: setup ## Four times the load that serving can take: what still gets through
 	@$(BIN)/python benchmarks/bench_overload.py $(ARGS)
+
 bench-ranking: setup ## The served list against every single source; live against nightly; cold starts
 	@$(BIN)/python benchmarks/bench_ranking.py $(ARGS)
 
