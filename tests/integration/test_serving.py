@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -186,27 +185,3 @@ def test_with_everything_out_at_the_start_the_bundle_on_disk_serves(
         refused = http.post("/api/interactions", json=body)
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
-
-
-def test_the_examples_of_the_document_work(
-    settings: Settings, redis: RedisStore, tmp_path: Path
-) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-    script = "\n".join(re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S))
-    stock(redis, "ann")
-    publish_bundle(settings.bundles)
-    with serving(settings, tmp_path / "log") as http:
-        wait_for(lambda: status(http, "/health/ready") == 200)
-        body = {"user_id": "ann", "item_id": "milk", "type": "view"}
-        wait_for(lambda: http.post("/api/interactions", json=body).status_code == 202)
-        ran = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            env=os.environ | {"MILLRACE_SERVING": str(http.base_url)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stderr + (tmp_path / "log").read_text()[-2_000:]
-        user = http.get("/api/users?limit=1").json()["users"][0]
-        refused = http.get(f"/api/users/{user}/history").json()["events"]
-        assert [event["type"] for event in refused][:1] == ["remove"]
