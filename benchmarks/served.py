@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -28,6 +29,7 @@ from benchmarks.shop import Shop, shop
 from benchmarks.stage import Stage, say, staged
 from infra.stack.errors import StackError
 from infra.stack.ports import LOOPBACK
+from models import rows
 from serving.keys import Scope, create
 
 LIMIT: Final = 20
@@ -115,7 +117,8 @@ def _running(options: argparse.Namespace) -> Iterator[Running]:
 def prepare(stage: Stage, root: Path, items: int, users: int) -> Shop:
     """The bundle and the users; a bundle of this size that is there already is used again."""
     made = shop(stage.features, items, users)
-    bundles = root / f"bundles-{items}-{users}"
+    shape = hashlib.sha256(repr((items, users, rows.columns(stage.features))).encode()).hexdigest()
+    bundles = root / f"bundles-{shape[:16]}"
     if not bundles.is_dir():
         say(f"a bundle of {items:,} items")
         draft = root / "draft"
