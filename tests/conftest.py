@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cassandra.cluster import Cluster
 from hypothesis import settings as hypothesis_settings
 
 from feature_store.settings import Settings
@@ -47,8 +48,24 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.down()
 
 
+@pytest.fixture(scope="session")
+def drop_keyspace(stack: Stack) -> Iterator[Callable[[str], None]]:
+    """Forgets a namespace: every table takes memory of Cassandra's small heap, used or not."""
+    host, port = stack.environment()["MILLRACE_CASSANDRA"].rsplit(":", 1)
+    cluster = Cluster([host], port=int(port), connect_timeout=30)
+    session = cluster.connect()
+
+    def drop(namespace: str) -> None:
+        session.execute(f"DROP KEYSPACE IF EXISTS {namespace}", timeout=60)
+
+    yield drop
+    cluster.shutdown()
+
+
 @pytest.fixture
-def settings(stack: Stack, tmp_path: Path) -> Settings:
+def settings(
+    stack: Stack, tmp_path: Path, drop_keyspace: Callable[[str], None]
+) -> Iterator[Settings]:
     """Addresses of the stack with topics, keys, keyspace, lake and bundles of this test alone."""
     addresses = stack.environment()
     namespace = f"t{secrets.token_hex(6)}"
@@ -62,4 +79,5 @@ def settings(stack: Stack, tmp_path: Path) -> Settings:
         bundles=tmp_path / "bundles",
     )
     ensure_topics(settings)
-    return settings
+    yield settings
+    drop_keyspace(namespace)
