@@ -11,6 +11,8 @@ from feature_store.tiles import DAY_1, HOUR_1, MINUTES_5, Window
 
 #: The windows that have a list.
 TRENDING: Final = (MINUTES_5, HOUR_1, DAY_1)
+#: The lists that the nightly publishes the same way: what sells, decayed over weeks. The last rung.
+POPULAR: Final = "popular"
 #: Two purchases' worth of engagement: what one actor may add to one item in one tile.
 CAP: Final = 20
 #: How many items overall are looked up for their categories.

@@ -18,7 +18,7 @@ from feature_store.events import MAX_FUTURE_MS
 from feature_store.settings import Settings
 from feature_store.stores.base import Recent, Record, Store, TrendingList, TrendingTile
 from feature_store.tiles import Level, Tile
-from feature_store.trending import TRENDING
+from feature_store.trending import POPULAR, TRENDING
 
 T = TypeVar("T")
 #: What one round trip carries.
@@ -40,7 +40,8 @@ class Parts:
 
 def from_store(store: Store, now: int) -> Parts:
     """What a store holds `now` (ms)."""
-    lists = (store.read_trending(window.name) for window in TRENDING)
+    names = [*(window.name for window in TRENDING), POPULAR]
+    lists = (store.read_trending(name) for name in names)
     return Parts(
         records=store.scan_records(),
         tiles=store.scan_tiles(),

@@ -18,6 +18,10 @@ ACCEPTED_MS: Final = 60_000
 #: How many kinds of requests of one actor keep a result, and for how long (seconds).
 RESULTS_KEPT: Final = 32
 RESULT_TTL_S: Final = 3_600
+#: The document whose version names the edition of lists that is read.
+EDITION: Final = "recommendations"
+#: How long a list made in advance is kept: some nights may fail before it is gone.
+LISTS_KEPT_S: Final = 14 * 86_400
 #: Between an item and a country; ids hold no control characters.
 COUNTRY_SEPARATOR: Final = "\x1f"
 
@@ -132,6 +136,30 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """One actor's list, made in advance: what to answer when nothing fresher can be computed.
+
+    `made_at` (ms) names the edition: all lists of one nightly. `items` are best first, with
+    scores that compare within the list only.
+    """
+
+    actor: str
+    made_at: int
+    bundle_id: str
+    items: tuple[tuple[str, float], ...]
+
+    def encode(self) -> str:
+        """What a store keeps under the actor and the edition."""
+        return orjson.dumps([self.bundle_id, self.items]).decode()
+
+    @classmethod
+    def decode(cls, actor: str, made_at: int, value: str) -> Listed:
+        """The inverse of `encode`."""
+        bundle_id, items = orjson.loads(value)
+        return cls(actor, made_at, bundle_id, tuple((item, score) for item, score in items))
+
+
+@dataclass(frozen=True, slots=True)
 class UserState:
     """Everything a request needs to know about one actor, from one round trip.
 
@@ -183,6 +211,13 @@ class Store(Protocol):
     def write_accepted(self, actor: str, recent: Recent) -> None:
         """Keeps what Kafka has accepted, until about `ACCEPTED_MS` after it happened."""
 
+    # -- written by the batch layer
+    def write_recommendations(self, lists: Iterable[Listed]) -> None:
+        """Keeps lists of an edition that is not published yet; nobody reads them."""
+
+    def publish_recommendations(self, made_at: int) -> None:
+        """Makes an edition the one that is read, in one step; an older one never wins."""
+
     # -- read by serving
     def read_user(self, actor: str, shape: str = "") -> UserState:
         """Profile, tiles and recents of an actor (empty for an unknown one).
@@ -201,6 +236,9 @@ class Store(Protocol):
 
     def read_trending(self, window: str) -> TrendingList | None:
         """The published lists of one window."""
+
+    def read_recommendations(self, actor: str) -> Listed | None:
+        """The actor's list in the published edition."""
 
     def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
         """The capped engagement in the given tiles."""

@@ -30,8 +30,11 @@ from feature_store.declaration import Entity
 from feature_store.settings import Settings
 from feature_store.stores.base import (
     ACCEPTED_MS,
+    EDITION,
+    LISTS_KEPT_S,
     RECENTS_KEPT,
     Document,
+    Listed,
     Recent,
     Record,
     StoreUnavailable,
@@ -64,6 +67,8 @@ TABLES: Final = (
     "trend (level text, start bigint, item text, value text, PRIMARY KEY ((level, start), item))",
     "trending (window text PRIMARY KEY, value text)",
     "documents (name text PRIMARY KEY, value text)",
+    "recommendations_by_user (actor text, made_at bigint, value text, "
+    "PRIMARY KEY (actor, made_at)) WITH CLUSTERING ORDER BY (made_at DESC)",
 )
 STATEMENTS: Final = {
     "tile": "INSERT INTO tiles (entity, id, level, start, value) VALUES (?, ?, ?, ?, ?) "
@@ -78,15 +83,19 @@ STATEMENTS: Final = {
     "document": "INSERT INTO documents (name, value) VALUES (?, ?) USING TIMESTAMP ?",
     "get_document": "SELECT value FROM documents WHERE name = ?",
     "trending": "INSERT INTO trending (window, value) VALUES (?, ?) USING TIMESTAMP ?",
+    "listed": "INSERT INTO recommendations_by_user (actor, made_at, value) VALUES (?, ?, ?) "
+    "USING TTL ?",
     "forget_tile": "DELETE FROM tiles USING TIMESTAMP ? "
     "WHERE entity = ? AND id = ? AND level = ? AND start = ?",
     "forget_recents": "DELETE FROM recents WHERE actor = ?",
+    "forget_listed": "DELETE FROM recommendations_by_user WHERE actor = ?",
     "get_tiles": "SELECT level, start, value FROM tiles WHERE entity = ? AND id = ?",
     "get_recents": "SELECT value FROM recents WHERE actor = ? LIMIT ?",
     "get_accepted": "SELECT value FROM accepted WHERE actor = ? LIMIT ?",
     "get_record": "SELECT value FROM records WHERE kind = ? AND key = ?",
     "get_trend": "SELECT item, value FROM trend WHERE level = ? AND start = ?",
     "get_trending": "SELECT value FROM trending WHERE window = ?",
+    "get_listed": "SELECT made_at, value FROM recommendations_by_user WHERE actor = ?",
 }
 #: Rows of one partition in one batch: well under Cassandra's warning at 5 KiB.
 BATCH_ROWS: Final = 20
@@ -212,6 +221,14 @@ class CassandraStore:
         moment = (recent.event_time, recent.event_id)
         self._execute("accepted", actor, *moment, recent.encode(), ACCEPTED_MS // 1_000)
 
+    def write_recommendations(self, lists: Iterable[Listed]) -> None:
+        insert = self._prepared["listed"]
+        bound = (insert.bind((x.actor, x.made_at, x.encode(), LISTS_KEPT_S)) for x in lists)
+        self._write({number: [statement] for number, statement in enumerate(bound)})
+
+    def publish_recommendations(self, made_at: int) -> None:
+        self.write_document(Document(EDITION, Version(made_at, 0, 0), ""))
+
     def read_user(self, actor: str, shape: str = "") -> UserState:
         tiles, recents, accepted, records = self._execute_all(
             ("get_tiles", (Entity.USER.value, actor)),
@@ -248,6 +265,12 @@ class CassandraStore:
         value: str = rows[0].value
         moment = Version.decode(value).moment
         return TrendingList(window, moment, decode_segments(value[VERSION_WIDTH:]))
+
+    def read_recommendations(self, actor: str) -> Listed | None:
+        editions, lists = self._execute_all(("get_document", (EDITION,)), ("get_listed", (actor,)))
+        edition = Version.decode(editions[0].value).moment if editions else 0
+        found = (row.value for row in lists if row.made_at == edition)
+        return next((Listed.decode(actor, edition, value) for value in found), None)
 
     def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
         found = self._execute_all(*(("get_trend", (level.code, start)) for start in starts))
@@ -289,6 +312,7 @@ class CassandraStore:
         keys = [(newest, Entity.USER.value, actor, row.level, row.start) for row in rows]
         self._write({actor: [delete.bind(key) for key in keys]})
         self._execute("forget_recents", actor)
+        self._execute("forget_listed", actor)
 
     def _write(self, rows: Mapping[Any, list[BoundStatement]]) -> None:
         with _errors():

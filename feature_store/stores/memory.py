@@ -11,16 +11,18 @@ import orjson
 from feature_store.declaration import Entity
 from feature_store.stores.base import (
     ACCEPTED_MS,
+    EDITION,
     RECENTS_KEPT,
     RESULTS_KEPT,
     Document,
+    Listed,
     Recent,
     Record,
     TrendingList,
     TrendingTile,
     UserState,
 )
-from feature_store.tiles import Level, Tile, TileSet
+from feature_store.tiles import Level, Tile, TileSet, Version
 
 
 class MemoryStore:
@@ -34,6 +36,7 @@ class MemoryStore:
         self._records: dict[tuple[Entity, str], Record] = {}
         self._trending_tiles: dict[tuple[str, int], dict[str, TrendingTile]] = defaultdict(dict)
         self._trending: dict[str, TrendingList] = {}
+        self._listed: dict[tuple[str, int], Listed] = {}
         self._changed: dict[str, int] = {}
         self._documents: dict[str, Document] = {}
         self._accepted: dict[str, set[Recent]] = defaultdict(set)
@@ -66,6 +69,8 @@ class MemoryStore:
             elif record.deleted:
                 self._tiles.pop((Entity.USER, record.key), None)
                 self._recents.pop(record.key, None)
+                for key in [key for key in self._listed if key[0] == record.key]:
+                    del self._listed[key]
 
     def write_trending_tiles(self, tiles: Iterable[TrendingTile]) -> None:
         for tile in tiles:
@@ -88,6 +93,12 @@ class MemoryStore:
 
     def write_accepted(self, actor: str, recent: Recent) -> None:
         self._accepted[actor].add(recent)
+
+    def write_recommendations(self, lists: Iterable[Listed]) -> None:
+        self._listed.update({(one.actor, one.made_at): one for one in lists})
+
+    def publish_recommendations(self, made_at: int) -> None:
+        self.write_document(Document(EDITION, Version(made_at, 0, 0), ""))
 
     def read_user(self, actor: str, shape: str = "") -> UserState:
         profile = self._records.get((Entity.USER, actor))
@@ -114,6 +125,10 @@ class MemoryStore:
 
     def read_trending(self, window: str) -> TrendingList | None:
         return self._trending.get(window)
+
+    def read_recommendations(self, actor: str) -> Listed | None:
+        edition = self._documents.get(EDITION)
+        return self._listed.get((actor, edition.version.moment)) if edition else None
 
     def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
         return [

@@ -8,6 +8,7 @@ Keys, under the namespace:
   `trend:{level}:{start}`  hash  item, and item in a country -> capped engagement in that tile
   `trending`        hash  window -> published lists
   `documents`       hash  name -> what all processes share
+  `listed:{actor}`  hash  edition -> the actor's list made in advance
   `items:changed`   zset  item -> when it last changed (the writer's clock)
   `recommendations:user:{actor}`  hash  kind of request -> the result that serving keeps
 A stored value starts with its version in fixed-width text (`tiles.Version`), so one comparison of
@@ -30,10 +31,13 @@ from feature_store.declaration import Entity
 from feature_store.settings import Settings
 from feature_store.stores.base import (
     ACCEPTED_MS,
+    EDITION,
+    LISTS_KEPT_S,
     RECENTS_KEPT,
     RESULT_TTL_S,
     RESULTS_KEPT,
     Document,
+    Listed,
     Recent,
     Record,
     StoreUnavailable,
@@ -67,16 +71,26 @@ for i = 2, #ARGV, 2 do
 end
 if ARGV[1] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 """
-#: KEYS: a user's hash and recents. ARGV[1]: a tombstone, then the fields to forget with it.
+#: KEYS: a user's hash, recents and lists. ARGV[1]: a tombstone, then the fields to forget with it.
 #: Forgets once, when the tombstone comes; a replay of it must not take what came later.
 ERASE: Final = f"""
 local stored = redis.call('HGET', KEYS[1], '{RECORD}')
 if stored and string.sub(stored, 1, {VERSION_WIDTH}) >= string.sub(ARGV[1], 1, {VERSION_WIDTH}) then
   return
 end
-redis.call('DEL', KEYS[2])
+redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('HDEL', KEYS[1], unpack(ARGV, 2))
 redis.call('HSET', KEYS[1], '{RECORD}', ARGV[1])
+"""
+#: KEYS: an actor's lists, and the documents. ARGV: an edition, its list, seconds to live.
+#: Of the editions before, only the published one is kept.
+LIST: Final = f"""
+local published = redis.call('HGET', KEYS[2], '{EDITION}')
+for _, edition in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if edition ~= published then redis.call('HDEL', KEYS[1], edition) end
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
 """
 UPSERT_SHA: Final = hashlib.sha1(UPSERT.encode(), usedforsecurity=False).hexdigest()
 
@@ -153,8 +167,8 @@ class RedisStore:
             for record in records:
                 key, value = f"{record.kind}:{record.key}", record.version.encode() + record.body
                 if record.deleted and record.kind is Entity.USER:
-                    recent = self._key("recent", record.key)
-                    pipe.eval(ERASE, 2, self._prefix + key, recent, value, *RING)
+                    also = [self._key(kind, record.key) for kind in ("recent", "listed")]
+                    pipe.eval(ERASE, 3, self._prefix + key, *also, value, *RING)
                     continue
                 self._upsert(pipe, key, 0, [RECORD, value])
                 if record.kind is Entity.ITEM:
@@ -191,6 +205,16 @@ class RedisStore:
             pipe.zadd(key, {recent.encode(): recent.event_time})
             pipe.zremrangebyscore(key, 0, recent.event_time - ACCEPTED_MS)
             pipe.pexpire(key, ACCEPTED_MS)
+
+    def write_recommendations(self, lists: Iterable[Listed]) -> None:
+        with self._pipeline() as pipe:
+            for one in lists:
+                keys = (self._key("listed", one.actor), f"{self._prefix}documents")
+                edition = Version(one.made_at, 0, 0).encode()
+                pipe.eval(LIST, 2, *keys, edition, one.encode(), str(LISTS_KEPT_S))
+
+    def publish_recommendations(self, made_at: int) -> None:
+        self.write_document(Document(EDITION, Version(made_at, 0, 0), ""))
 
     def read_user(self, actor: str, shape: str = "") -> UserState:
         with self._pipeline() as pipe:
@@ -239,6 +263,14 @@ class RedisStore:
             return None
         version = Version.decode(value)
         return TrendingList(window, version.moment, decode_segments(value[VERSION_WIDTH:]))
+
+    def read_recommendations(self, actor: str) -> Listed | None:
+        with self._pipeline() as pipe:
+            pipe.hget(f"{self._prefix}documents", EDITION)
+            pipe.hgetall(self._key("listed", actor))
+            edition, lists = pipe.execute()
+        value = lists.get(edition)
+        return Listed.decode(actor, Version.decode(edition).moment, value) if value else None
 
     def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
         with self._pipeline() as pipe:

@@ -14,6 +14,7 @@ from feature_store.stores.base import (
     RECENTS_KEPT,
     RESULTS_KEPT,
     Document,
+    Listed,
     Recent,
     Record,
     Store,
@@ -239,6 +240,49 @@ def test_a_trending_list_is_replaced_whole_and_never_by_an_older_one(store: Stor
     store.publish_trending(TrendingList("1h", NOON - 1, {"": [("tea", 9.0)]}))
     assert store.read_trending("1h") == new
     assert store.read_trending("5m") is None
+
+
+def listed(actor: str, made_at: int, *items: str) -> Listed:
+    return Listed(actor, made_at, "b" * 16, tuple((item, 1.5) for item in items))
+
+
+def test_a_list_made_in_advance_is_read_once_its_edition_is_published(store: Store) -> None:
+    one = listed("ann", NOON, "milk", "tea")
+    assert store.read_recommendations("ann") is None
+    store.write_recommendations([one])
+    assert store.read_recommendations("ann") is None
+    store.publish_recommendations(NOON)
+    assert store.read_recommendations("ann") == one
+    assert store.read_recommendations("bob") is None
+
+
+def test_readers_see_the_whole_old_edition_until_the_new_one_is_published(store: Store) -> None:
+    old, new = [[listed(a, at, "milk") for a in ("ann", "bob")] for at in (NOON, NOON + 1)]
+    store.write_recommendations(old)
+    store.publish_recommendations(NOON)
+    store.write_recommendations(new[:1])  # killed here
+    assert [store.read_recommendations(a) for a in ("ann", "bob")] == old
+    store.write_recommendations(new)
+    store.publish_recommendations(NOON + 1)
+    assert [store.read_recommendations(a) for a in ("ann", "bob")] == new
+
+
+def test_an_older_edition_never_wins_and_who_is_not_in_the_new_one_has_no_list(
+    store: Store,
+) -> None:
+    store.write_recommendations([listed("ann", NOON, "tea"), listed("bob", NOON + 1, "milk")])
+    store.publish_recommendations(NOON + 1)
+    store.publish_recommendations(NOON)
+    assert store.read_recommendations("bob") == listed("bob", NOON + 1, "milk")
+    assert store.read_recommendations("ann") is None
+
+
+def test_erasing_a_user_forgets_the_list_made_in_advance(store: Store) -> None:
+    store.write_recommendations([listed("ann", NOON, "tea"), listed("bob", NOON, "tea")])
+    store.publish_recommendations(NOON)
+    store.write_records([Record(Entity.USER, "ann", Version(NOON, 0, 2), "")])
+    assert store.read_recommendations("ann") is None
+    assert store.read_recommendations("bob") is not None
 
 
 def test_item_tiles_are_read_for_the_items_that_have_any(store: Store) -> None:
