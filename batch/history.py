@@ -51,6 +51,24 @@ class Items:
         """Item id -> position."""
         return {item: position for position, item in enumerate(self.ids)}
 
+    def picked(self, rows: Sequence[int]) -> Items:
+        """The rows in this order; -1 is an item without a description, under a name of no item."""
+        there = np.asarray(rows, np.int64)
+        nothing = Text("", (), "", ())
+
+        def codes(of: Ints) -> Ints:
+            return np.where(there < 0, -1, of[there]).astype(np.int32)
+
+        return replace(
+            self,
+            ids=tuple(self.ids[row] if row >= 0 else f"\0{n}" for n, row in enumerate(rows)),
+            texts=tuple(self.texts[row] if row >= 0 else nothing for row in rows),
+            category=codes(self.category),
+            brand=codes(self.brand),
+            group=codes(self.group),
+            price_minor=np.where(there < 0, np.nan, self.price_minor[there]).astype(np.float32),
+        )
+
 
 @dataclass(frozen=True)
 class Known:
@@ -94,6 +112,16 @@ class History:
         """Some of the events, still in order, over the same catalogue."""
         kept = tuple(events)
         return replace(self, events=kept, log=_log(kept, self.items.index_of))
+
+    def over(self, ids: Sequence[str]) -> History:
+        """The same past with its items in the order of another list; what that lacks comes after.
+
+        A position of `ids` whose item is unknown or deleted here stays empty.
+        """
+        known = set(ids)
+        order = [*ids, *(item for item in self.items.ids if item not in known)]
+        items = self.items.picked([self.items.index_of.get(item, -1) for item in order])
+        return replace(self, items=items, log=_log(self.events, items.index_of))
 
     @classmethod
     def build(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -44,11 +45,16 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What was learned: a ranker (None: too few baskets), its measures, the sources to publish."""
+    """What was learned: a ranker (None: too few baskets), its measures, the sources to publish.
+
+    `measured` are the sources behind the measures, which end before the test; `test` its queries.
+    """
 
     ranker: Ranker | None
     measures: Measures | None
     everything: Sources
+    measured: Sources
+    test: Sequence[training_set.Query]
 
 
 def learn(teacher: Teacher, progress: Progress) -> Lesson:
@@ -70,7 +76,7 @@ def learn(teacher: Teacher, progress: Progress) -> Lesson:
             measures = measure(queries, ranker, len(earlier.item_ids), recipe.k)
             said.append(f"{len(queries)} baskets")
         with progress.stage("refit on everything"):
-            return Lesson(ranker, measures, everything.result())
+            return Lesson(ranker, measures, everything.result(), later.result(), queries)
 
 
 def first_cut(history: History, recipe: Recipe) -> int:

@@ -15,15 +15,34 @@ def print_summary(facts: Mapping[str, Any]) -> None:
 def lines(facts: Mapping[str, Any]) -> list[str]:
     """The summary as lines of text."""
     landed = facts["landed"].items()
-    gate = facts["gate"]
     return [
         *(f"landed {topic}: {x['rows']} rows, {x['invalid']} invalid" for topic, x in landed),
         f"recounted {facts['tiles']} tiles; {facts['checks']} data checks passed",
-        *_measures(facts["measures"]),
-        "gate: passed" if gate["passed"] else f"gate: refused, {'; '.join(gate['reasons'])}",
+        f"why learn: {facts['why']}",
+        *(_learned(facts) if "gate" in facts else ["learned nothing"]),
         f"champion: version {facts['champion']}, bundle {facts['champion_bundle']}",
         f"{sum(facts['seconds'].values()):.1f} s after Spark's start",
     ]
+
+
+def _learned(facts: Mapping[str, Any]) -> list[str]:
+    gate = facts["gate"]
+    return [
+        *_measures(facts["measures"]),
+        *_against(facts),
+        f"gate: refused, {'; '.join(gate['reasons'])}" if gate["reasons"] else "gate: passed",
+        *(f"note: {note}" for note in gate["notes"]),
+        *facts["lists"],
+    ]
+
+
+def _against(facts: Mapping[str, Any]) -> list[str]:
+    """The champion on the same baskets."""
+    gap = facts["gate"]["against"].get("served")
+    if gap is None:
+        return []
+    interval = f"{gap['mean']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]"
+    return [f"served less champion {facts['rival']} on the same baskets: {interval}"]
 
 
 def _measures(measures: Mapping[str, Any] | None) -> list[str]:

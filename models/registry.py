@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,12 +20,19 @@ from feature_store.settings import DEFAULT_NAMESPACE, Settings
 from feature_store.stores.base import UserState
 from models.bundle import Bundle
 from models.retrieval import retrieve
+from models.tracking import Record, log
 
 if TYPE_CHECKING:
     import pandas as pd
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+#: Tags of a version: the night that made it, the bundle it was measured on, and its career (ms).
+NIGHT: Final = "night"
+MEASURED: Final = "measured"
+PROMOTED: Final = "promoted_at"
+ROLLED_BACK: Final = "rolled_back_at"
 BUNDLE_ID: Final = re.compile(r"[0-9a-f]{16}")
 #: No retries for minutes, no bars, no lock file of ours in every version.
 QUIET: Final = {
@@ -37,20 +45,34 @@ QUIET: Final = {
 }
 #: What a served bundle needs; written into the version so that MLflow does not guess.
 REQUIREMENTS: Final = ["lightgbm==4.7.0", "numpy<2.2", "scipy<2", "orjson"]
+NOTHING_SAID: Final = Record()
 
 
 class RegistryUnavailable(Exception):
     """MLflow did not answer, or refused: keep serving the bundle at hand, try again later."""
 
 
+class UnknownVersion(Exception):
+    """A version that is not there; the message says how to find the ones that are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A registered bundle; `metrics` are what its run logged."""
+    """A registered bundle; `metrics` are what its run logged, `created_at` is in ms."""
 
     version: str
     bundle_id: str
     run_id: str
     metrics: Mapping[str, float]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    created_at: int = 0
+
+    @property
+    def promoted_at(self) -> int | None:
+        """When it became `@champion` last (ms); None if it never did."""
+        said = self.tags.get(PROMOTED)
+        return int(said) if said else None
 
 
 class Registry:
@@ -70,16 +92,149 @@ class Registry:
 
     def champion(self) -> Version | None:
         """The version that `@champion` names, if there is one; raises `RegistryUnavailable`."""
+        named = self._client.get_model_version_by_alias
+        return self._find(lambda: self._version(named(self.name, CHAMPION), None))
+
+    def versions(self, most: int = 20) -> list[Version]:
+        """The newest versions, newest first."""
+        with self._answers():
+            model = self._model()
+            if model is None:
+                return []
+            found = self._client.search_model_versions(
+                f"name = '{self.name}'", max_results=most, order_by=["version_number DESC"]
+            )
+            return [self._version(one, model) for one in found]
+
+    def version(self, number: str) -> Version:
+        """One version by its number, or by `@alias`; raises `UnknownVersion`."""
+        find = self._client.get_model_version
+        if number.startswith("@"):
+            find, number = self._client.get_model_version_by_alias, number[1:]
+        found = self._find(lambda: self._version(find(self.name, number), self._model()))
+        if found is None:
+            raise UnknownVersion(f"{self.name} has no version {number}: `millrace models list`.")
+        return found
+
+    def of_night(self, night: str) -> Version | None:
+        """The version that a night registered, if it got that far."""
+        return next((v for v in self.versions() if v.tags.get(NIGHT) == night), None)
+
+    def fetch(self, version: Version, into: Path) -> Path:
+        """The version's bundle under `into/<bundle id>`, downloaded unless it lies there."""
+        return self._download(version, f"models:/{self.name}/{version.version}", "data", into)
+
+    def fetch_measured(self, version: Version, into: Path) -> Path | None:
+        """The bundle that this version's figures were measured on, if its night kept one.
+
+        Its sources end before the baskets it was tested on: later nights can test it again.
+        """
+        bundle_id = version.tags.get(MEASURED)
+        if not bundle_id:
+            return None
+        measured = replace(version, bundle_id=bundle_id)
+        return self._download(measured, f"runs:/{version.run_id}/{MEASURED}", "", into)
+
+    def artefact(self, version: Version, path: str, into: Path) -> Path:
+        """One file of the version's run, as `tables/outcomes.parquet`, under `into`."""
+        into.mkdir(parents=True, exist_ok=True)
+        with self._answers():
+            found = self._client.download_artifacts(version.run_id, path, str(into))
+        return Path(found)
+
+    def publish(
+        self,
+        bundle: Path,
+        record: Record = NOTHING_SAID,
+        tags: Mapping[str, str] | None = None,
+        measured: Path | None = None,
+    ) -> Version:
+        """Logs a run and registers the bundle as a new version, without moving an alias.
+
+        `tags` are the version's; `measured` is the bundle that `fetch_measured` will find.
+        """
+        mlflow, said = self._mlflow, {"bundle_id": bundle.name, **(tags or {})}
+        if measured:
+            said[MEASURED] = measured.name
+        with self._answers():
+            mlflow.set_experiment(self.name)
+            with mlflow.start_run(run_name=record.name or bundle.name) as run:
+                log(record, mlflow, self._client, run.info.run_id)
+                if measured:
+                    folder = f"{MEASURED}/{measured.name}"
+                    self._client.log_artifacts(run.info.run_id, str(measured), folder)
+                logged = mlflow.pyfunc.log_model(
+                    name="bundle",
+                    loader_module=__name__,
+                    data_path=str(bundle),
+                    pip_requirements=REQUIREMENTS,
+                    signature=_signature(),
+                )
+                found = mlflow.register_model(logged.model_uri, self.name, tags=said)
+        return self.version(str(found.version))
+
+    def challenge(self, version: Version) -> None:
+        """Makes a version `@challenger`: the one that was judged last."""
+        with self._answers():
+            self._client.set_registered_model_alias(self.name, CHALLENGER, version.version)
+
+    def tag(self, version: Version, said: Mapping[str, str]) -> None:
+        """Writes tags on a version."""
+        with self._answers():
+            for name, value in said.items():
+                self._client.set_model_version_tag(self.name, version.version, name, value)
+
+    def promote(self, version: Version) -> None:
+        """Makes a version `@champion`, in one step; whoever follows the alias loads it."""
+        with self._answers():
+            self._client.set_registered_model_alias(self.name, CHAMPION, version.version)
+        self.tag(version, {PROMOTED: str(time.time_ns() // 1_000_000)})
+
+    def roll_back(self) -> Version:
+        """Makes the champion before this one `@champion` again; raises `UnknownVersion`.
+
+        The one that leaves is marked, so that a rerun of its night does not bring it back.
+        """
+        leaving = self.champion()
+        number = int(leaving.version) if leaving else 0
+        earlier = [v for v in self.versions() if v.promoted_at and int(v.version) < number]
+        if leaving is None or not earlier:
+            raise UnknownVersion(
+                f"No champion of {self.name} came before: nothing to roll back to. "
+                "`millrace models promote VERSION` names any other version."
+            )
+        self.tag(leaving, {ROLLED_BACK: str(time.time_ns() // 1_000_000)})
+        self.promote(earlier[0])
+        return self.version(earlier[0].version)
+
+    def _find(self, look: Callable[[], Version]) -> Version | None:
         with self._answers():
             try:
-                return self._version(self._client.get_model_version_by_alias(self.name, CHAMPION))
+                return look()
             except self._mlflow.MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None
                 raise
 
-    def fetch(self, version: Version, into: Path) -> Path:
-        """The version's bundle under `into/<bundle id>`, downloaded unless it lies there."""
+    def _model(self) -> RegisteredModel | None:
+        """The registered model: it alone knows which aliases name which version."""
+        found = self._client.search_registered_models(f"name = '{self.name}'", max_results=1)
+        return found[0] if found else None
+
+    def _version(self, found: ModelVersion, model: RegisteredModel | None) -> Version:
+        run_id, number = str(found.run_id), str(found.version)
+        named = model.aliases.items() if model else ()
+        return Version(
+            number,
+            found.tags["bundle_id"],
+            run_id,
+            dict(self._client.get_run(run_id).data.metrics),
+            dict(found.tags),
+            tuple(sorted(alias for alias, version in named if str(version) == number)),
+            int(found.creation_timestamp),
+        )
+
+    def _download(self, version: Version, uri: str, folder: str, into: Path) -> Path:
         if not BUNDLE_ID.fullmatch(version.bundle_id):
             raise RegistryUnavailable(f"{version.bundle_id!r} is no bundle id")
         final = into / version.bundle_id
@@ -89,56 +244,14 @@ class Registry:
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=into) as draft:
             with self._answers():
                 fetched = self._mlflow.artifacts.download_artifacts(
-                    artifact_uri=f"models:/{self.name}/{version.version}",
-                    dst_path=draft,
-                    tracking_uri=self.uri,
+                    artifact_uri=uri, dst_path=draft, tracking_uri=self.uri
                 )
             try:
-                (Path(fetched) / "data" / version.bundle_id).rename(final)
+                (Path(fetched) / folder / version.bundle_id).rename(final)
             except OSError:
                 if not final.exists():  # else another process was faster
                     raise
         return final
-
-    def publish(
-        self,
-        bundle: Path,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        reports: Mapping[str, Mapping[str, Any]],
-    ) -> Version:
-        """Logs a run and registers the bundle as a new version, without moving `@champion`.
-
-        `reports` are JSON artefacts by file name.
-        """
-        mlflow = self._mlflow
-        with self._answers():
-            mlflow.set_experiment(self.name)
-            with mlflow.start_run(run_name=bundle.name) as run:
-                mlflow.log_params(dict(params))
-                mlflow.log_metrics(dict(metrics))
-                for name, said in reports.items():
-                    mlflow.log_dict(dict(said), name)
-                logged = mlflow.pyfunc.log_model(
-                    name="bundle",
-                    loader_module=__name__,
-                    data_path=str(bundle),
-                    pip_requirements=REQUIREMENTS,
-                )
-                registered = mlflow.register_model(
-                    logged.model_uri, self.name, tags={"bundle_id": bundle.name}
-                )
-        return Version(str(registered.version), bundle.name, run.info.run_id, dict(metrics))
-
-    def promote(self, version: Version) -> None:
-        """Makes a version `@champion`; whoever follows the alias loads it."""
-        with self._answers():
-            self._client.set_registered_model_alias(self.name, CHAMPION, version.version)
-
-    def _version(self, found: ModelVersion) -> Version:
-        run_id = str(found.run_id)
-        metrics = self._client.get_run(run_id).data.metrics
-        return Version(str(found.version), found.tags["bundle_id"], run_id, dict(metrics))
 
     @contextmanager
     def _answers(self) -> Iterator[None]:
@@ -148,6 +261,17 @@ class Registry:
             raise RegistryUnavailable(
                 f"MLflow at {self.uri}: {error}. Check `millrace status`."
             ) from error
+
+
+def _signature() -> Any:
+    """User ids in, lists of item ids out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import Array, ColSpec, DataType, Schema
+
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.string, "user_id")]),
+        outputs=Schema([ColSpec(Array(DataType.string))]),
+    )
 
 
 def _load_pyfunc(data_path: str) -> _Shelf:

@@ -67,6 +67,11 @@ def settings(
     stack: Stack, tmp_path: Path, drop_keyspace: Callable[[str], None]
 ) -> Iterator[Settings]:
     """Addresses of the stack with topics, keys, keyspace, lake and bundles of this test alone."""
+    return isolated(stack, tmp_path)
+
+
+def isolated(stack: Stack, root: Path) -> Settings:
+    """The same for a fixture of a wider scope, with its files under `root`."""
     addresses = stack.environment()
     namespace = f"t{secrets.token_hex(6)}"
     settings = Settings(
@@ -75,8 +80,8 @@ def settings(
         cassandra=addresses["MILLRACE_CASSANDRA"],
         mlflow=addresses["MILLRACE_MLFLOW"],
         namespace=namespace,
-        lake=tmp_path / "lake",
-        bundles=tmp_path / "bundles",
+        lake=root / "lake",
+        bundles=root / "bundles",
     )
     ensure_topics(settings)
     yield settings

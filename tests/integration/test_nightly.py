@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import orjson
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from nbclient import NotebookClient
 
 from batch.files import read_json
 from batch.lake import Lake
@@ -19,15 +25,22 @@ from feature_store.declaration import load
 from feature_store.reference import Message, fold
 from feature_store.settings import Settings
 from feature_store.stores.base import Recent, UserState
+from feature_store.stores.cassandra import CassandraStore
+from feature_store.stores.redis import RedisStore
 from feature_store.topics import INTERACTIONS, ITEMS
+from feature_store.trending import POPULAR
+from infra.rebuild import from_lake, rebuild
 from infra.stack.home import REPOSITORY
 from infra.stack.jars import jars
+from infra.stack.stack import Stack
 from models.bundle import Bundle
 from models.registry import Registry
 from models.retrieval import retrieve
 from tests.builders import DAY, HOUR
+from tests.conftest import isolated
 
 USERS, DAYS_OF_HISTORY = 24, 24
+NOTEBOOKS = REPOSITORY / "notebooks"
 NOW = time.time_ns() // 1_000_000
 
 
@@ -52,18 +65,44 @@ def send(settings: Settings, topic: str, values: list[bytes | None], key: bytes 
     producer.close()
 
 
-def night(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`spark-submit batch/nightly.py`, as the stack does it."""
-    said = {f"MILLRACE_{k.upper()}": str(v) for k, v in settings.model_dump().items()}
+def command(settings: Settings, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """`spark-submit batch/nightly.py`, as the stack does it: the words and the environment."""
     python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
-    command = [
+    words = [
         str(Path(sys.executable).with_name("spark-submit")),
         *("--master", "local[2]", "--driver-memory", "1g"),
         *("--jars", ",".join(map(str, jars("spark")))),
         *(str(REPOSITORY / "batch" / "nightly.py"), *arguments),
     ]
-    environment = {**os.environ, **said, **python, "SPARK_LOCAL_IP": "127.0.0.1"}
-    return subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+    return words, {**os.environ, **said(settings), **python, "SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def said(settings: Settings) -> dict[str, str]:
+    """Settings as environment."""
+    return {f"MILLRACE_{k.upper()}": str(v) for k, v in settings.model_dump().items()}
+
+
+def night(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One run of the nightly, to its end."""
+    words, environment = command(settings, *arguments)
+    return subprocess.run(words, env=environment, text=True, capture_output=True, check=False)
+
+
+def killed_at(settings: Settings, stage: str) -> list[str]:
+    """Runs the nightly and kills all of it as a line with `stage` appears; the lines until then."""
+    words, environment = command(settings)
+    process = subprocess.Popen(
+        words, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
+    lines = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line.strip())
+        if stage in line:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "\n".join(lines)
+    return lines
 
 
 def log(settings: Settings) -> list[Message]:
@@ -77,53 +116,181 @@ def log(settings: Settings) -> list[Message]:
     return sorted(found, key=lambda m: (m.append_time, m.partition, m.offset))
 
 
-@pytest.fixture
-def spacious(settings: Settings) -> Settings:
+@dataclass(frozen=True)
+class Night:
+    """A night that was killed twice and then came to its end."""
+
+    settings: Settings
+    output: str
+    bought: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Its summary."""
+        facts: dict[str, Any] = read_json(self.settings.lake / "nightly.json")
+        return facts
+
+
+@pytest.fixture(scope="module")
+def done(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Night:
     """H spans the history, as in the demo."""
-    return settings.model_copy(update={"horizon_hours": 24 * 60})
-
-
-def test_a_night_lands_recounts_trains_and_promotes_and_the_next_adds_only_what_is_new(
-    spacious: Settings,
-) -> None:
-    declaration = load(spacious.features)
+    settings = isolated(stack, tmp_path_factory.mktemp("nightly"))
+    settings = settings.model_copy(update={"horizon_hours": 24 * 60})
     bought: list[bytes | None] = [orjson.dumps(event) for event in purchases()]
-    send(spacious, INTERACTIONS.name, [*bought, bought[0], b"{broken"])
+    send(settings, INTERACTIONS.name, [*bought, bought[0], b"{broken"])
     titles = [orjson.dumps({"item_id": f"i{n}", "title": f"Thing {n}"}) for n in range(12)]
-    send(spacious, ITEMS.name, [*titles])
+    send(settings, ITEMS.name, [*titles])
+    killed_at(settings, "4/7 learn")
+    killed_at(settings, "6/7 publish")
+    last = night(settings)
+    assert last.returncode == 0, last.stdout + last.stderr
+    return Night(settings, last.stdout, len(bought))
 
-    done = night(spacious)
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    facts = read_json(spacious.lake / "nightly.json")
-    topic = spacious.topic(INTERACTIONS.name)
-    assert facts["landed"][topic] == {"rows": len(bought) + 2, "invalid": 1}
-    assert facts["gate"]["passed"], facts["gate"]
-    registry = Registry(spacious.mlflow, spacious.namespace)
+def test_a_night_that_was_killed_goes_on_after_the_last_stage_that_finished(done: Night) -> None:
+    for stage in ("2/7 validate", "3/7 recount", "4/7 learn", "5/7 judge"):
+        (line,) = [x for x in done.output.splitlines() if f"{stage} … " in x]
+        assert "done before" in line
+    assert "going on with night" in done.output
+    topic = done.settings.topic(INTERACTIONS.name)
+    assert done.facts["landed"][topic] == {"rows": done.bought + 2, "invalid": 1}
+
+
+def test_a_night_trains_and_promotes_what_serving_can_load(done: Night) -> None:
+    settings, facts = done.settings, done.facts
+    assert not facts["gate"]["reasons"], facts["gate"]
+    registry = Registry(settings.mlflow, settings.namespace)
     champion = registry.champion()
     assert champion is not None
     assert champion.bundle_id == facts["bundle"]
-    fetched = registry.fetch(champion, spacious.bundles / "elsewhere")
-    bundle = Bundle.load(fetched, declaration)
+    fetched = registry.fetch(champion, settings.bundles / "elsewhere")
+    bundle = Bundle.load(fetched, load(settings.features))
     click = Recent(NOW, "c", "click", "i3", 1, 0, "")
     found = retrieve(bundle.sources, UserState("new", recents=(click,)), NOW)
     assert "own" in found.offered_by(found.positions.tolist().index(bundle.index_of["i3"]))
+    assert [v.bundle_id for v in registry.versions()] == [facts["bundle"]]
 
-    leftover = spacious.lake / "log" / topic / "a-killed-run"
+
+def test_an_analyst_finds_one_run_with_children_pictures_a_card_and_its_data(done: Night) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(done.settings.mlflow)
+    champion = Registry(done.settings.mlflow, done.settings.namespace).champion()
+    assert champion is not None
+    run = client.get_run(champion.run_id)
+    below = f"tags.mlflow.parentRunId = '{champion.run_id}'"
+    children = client.search_runs([run.info.experiment_id], below)
+    assert {child.info.run_name for child in children} >= {"sources", "evaluation", "gate"}
+    assert {"git_commit", "offsets", "night"} <= set(run.data.tags)
+    assert run.inputs.dataset_inputs[0].dataset.name == "landed log"
+    pictures = {Path(file.path).stem for file in client.list_artifacts(champion.run_id, "plots")}
+    assert pictures >= {"lists", "factor_norms", "drift_kind"}
+    card = registry_text(client, champion.run_id, "model_card.md")
+    assert champion.bundle_id in card
+    assert "items bought before" in card
+
+
+def registry_text(client: Any, run_id: str, path: str) -> str:
+    return Path(client.download_artifacts(run_id, path)).read_text()
+
+
+def test_pyfunc_answers_without_unpickling_anything(
+    done: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+    import pandas as pd
+
+    for name, value in said(done.settings).items():
+        monkeypatch.setenv(name, value)
+    registry = Registry(done.settings.mlflow, done.settings.namespace)
+    model = mlflow.pyfunc.load_model(f"models:/{registry.name}@champion")
+    (items,) = model.predict(pd.DataFrame({"user_id": ["u1"]}))
+    assert len(items) == 10
+    assert "python_function" in model.metadata.flavors
+    assert not list(Path(model.metadata.get_model_info().model_uri).rglob("*.pkl"))
+
+
+def test_lists_made_in_advance_are_the_champions(done: Night) -> None:
+    cassandra = CassandraStore.connect(done.settings)
+    redis = RedisStore.connect(done.settings)
+    try:
+        listed = cassandra.read_recommendations("u1")
+        assert listed is not None
+        assert listed.bundle_id == done.facts["champion_bundle"]
+        popular = redis.read_trending(POPULAR)
+        assert popular is not None
+        assert popular.segments[""]
+    finally:
+        cassandra.close()
+        redis.close()
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_runs_on_a_night(
+    path: Path, done: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**said(done.settings), "PYTHONPATH": str(REPOSITORY)}.items():
+        monkeypatch.setenv(name, value)
+    redis = RedisStore.connect(done.settings)
+    rebuild(redis, from_lake(done.settings), lambda part, written: None)
+    redis.close()
+    book = nbformat.read(path, as_version=4)
+    assert not any(cell.get("outputs") for cell in book.cells), "store notebooks without outputs"
+    NotebookClient(book, timeout=300).execute()
+    if "MILLRACE_KEEP_NOTEBOOKS" in os.environ:
+        nbformat.write(book, Path(os.environ["MILLRACE_KEEP_NOTEBOOKS"]) / path.name)
+
+
+def test_the_next_night_adds_only_what_is_new_and_recounts_right(done: Night) -> None:
+    settings, topic = done.settings, done.settings.topic(INTERACTIONS.name)
+    leftover = settings.lake / "log" / topic / "a-killed-run"
     leftover.mkdir()
     (leftover / "part-0.parquet").write_bytes(b"half a file")
     later = {**purchases()[0], "event_id": "later"}
-    send(spacious, INTERACTIONS.name, [orjson.dumps(later)])
+    send(settings, INTERACTIONS.name, [orjson.dumps(later)])
 
-    again = night(spacious, "--recount-only")
+    again = night(settings, "--recount-only")
 
     assert again.returncode == 0, again.stdout + again.stderr
-    landed = Lake(spacious.lake).landed(topic)
-    messages = log(spacious)
-    assert landed.rows == len(messages) == len(bought) + 3
-    reference = fold(declaration, messages, spacious.horizon_ms)
-    same = compare("reference", reference.tiles(), recounted_tiles(Lake(spacious.lake)), {})
+    landed = Lake(settings.lake).landed(topic)
+    messages = log(settings)
+    assert landed.rows == len(messages) == done.bought + 3
+    reference = fold(load(settings.features), messages, settings.horizon_ms)
+    same = compare("reference", reference.tiles(), recounted_tiles(Lake(settings.lake)), {})
     assert same.equal, same
+
+
+@pytest.mark.trial
+def test_killed_at_ten_points_the_alias_names_the_old_or_the_new_bundle_complete(
+    done: Night,
+) -> None:
+    settings, registry = done.settings, Registry(done.settings.mlflow, done.settings.namespace)
+    old = registry.champion()
+    assert old is not None
+    more = [{**event, "event_id": f"again-{event['event_id']}"} for event in purchases()[:300]]
+    send(settings, INTERACTIONS.name, [orjson.dumps(event) for event in more])
+    points = [
+        *("1/7 land …", "2/7 validate …", "3/7 recount …", "4/7 learn …", "[learn] 2/4"),
+        *("[learn] 4/4", "5/7 judge …", "6/7 publish …", "6/7 publish … ", "7/7 precompute …"),
+    ]
+    champions = set()
+    for point in points:
+        killed_at(settings, point)
+        version = registry.champion()
+        assert version is not None
+        path = registry.fetch(version, settings.bundles / f"at-{len(champions)}")
+        champions.add(Bundle.load(path, load(settings.features)).id)
+    last = night(settings)
+    assert last.returncode == 0, last.stdout + last.stderr
+    facts = done.facts
+    assert champions <= {old.bundle_id, facts["bundle"]}
+    assert [v.bundle_id for v in registry.versions()] == [facts["bundle"], old.bundle_id]
+    before = read_json(settings.lake / "nightly.json")["version"]
+    assert night(settings).returncode == 0
+    assert done.facts["version"] == before
+    print(
+        json.dumps({"trial": "nightly killed", "points": len(points), "champions": len(champions)})
+    )
 
 
 def test_nothing_landed_is_refused_in_a_sentence(settings: Settings) -> None:

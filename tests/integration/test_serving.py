@@ -117,7 +117,7 @@ def test_a_promoted_bundle_serves_what_redis_knows_and_logs_what_it_showed(
     stock(redis, "ann")
     registry = Registry(settings.mlflow, settings.namespace)
     first, second = (
-        registry.publish(publish_bundle(tmp_path / name, rows=rows), {}, {}, {})
+        registry.publish(publish_bundle(tmp_path / name, rows=rows))
         for name, rows in (("one", HISTORY), ("two", HISTORY[:-1]))
     )
     registry.promote(first)

@@ -1,38 +1,160 @@
-"""The gate: nothing worse than what serves, or than the best simple idea, becomes champion."""
+"""The gate: of good and bad models, made on one small market, only the good become champion."""
 
 from __future__ import annotations
 
-from batch.gate import judge
-from batch.measure import Measures
-from models.evaluation import Difference
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batch.canary import Canary, try_canary
+from batch.gate import Evidence, Verdict, judge
+from batch.history import History
+from batch.rematch import Rival, replay
+from models.registry import ROLLED_BACK, Version
+from models.sources import Sources
+from tests.unit.batch.builders import DECLARATION, history
+from tests.unit.batch.market import (
+    RANK,
+    Model,
+    constant_ranker,
+    fit,
+    learned,
+    market,
+    popularity_ranker,
+    teacher,
+    with_factors,
+)
+
+FINE = Canary((), {})
 
 
-def measured(served: float, own: float = 0.18) -> Measures:
-    nothing = Difference(0.0, 0.0, 0.0)
-    ndcg = {"served": served, "own": own, "popular": 0.09}
-    return Measures(10, 100, 50, ndcg, {}, 0.3, 0.5, "own", nothing)
+@pytest.fixture(scope="module")
+def past() -> History:
+    return market()
 
 
-def test_the_first_good_bundle_passes() -> None:
-    assert judge(measured(0.20), None, None).passed
+@pytest.fixture(scope="module")
+def good(past: History) -> Model:
+    return learned(past)
 
 
-def test_losing_to_ones_own_history_is_refused_by_name() -> None:
-    (reason,) = judge(measured(0.16), None, None).reasons
-    assert "own alone" in reason
+@pytest.fixture(scope="module")
+def rival(past: History, tmp_path_factory: pytest.TempPathFactory) -> Rival:
+    """The champion of the night before, tested on tonight's baskets."""
+    yesterday = market(days=44)
+    version, measured = learned(yesterday).champion(tmp_path_factory.mktemp("champion"))
+    return Rival(version, replay(teacher(past), measured))
 
 
-def test_a_clear_step_back_from_the_champion_is_refused() -> None:
-    assert not judge(measured(0.20), {"ndcg_served": 0.22}, None).passed
-    assert judge(measured(0.20), {"ndcg_served": 0.205}, None).passed
+def verdict_on(model: Model, rival: Rival | None, root: Path) -> Verdict:
+    return judge(Evidence(model.outcomes, model.canary(root), rival))
 
 
-def test_a_bundle_that_does_not_answer_is_refused_however_good() -> None:
-    assert judge(measured(0.30), None, "the bundle offers nothing").reasons == (
-        "the bundle offers nothing",
+def random_factors(model: Model) -> Model:
+    def scrambled(found: Sources) -> Sources:
+        noise = np.random.default_rng(3).normal(size=(len(found.item_ids), RANK))
+        return with_factors(found, noise)
+
+    return replace(
+        model, measured=scrambled(model.measured), everything=scrambled(model.everything)
     )
 
 
+def popularity_collapse(model: Model) -> Model:
+    return replace(model, ranker=popularity_ranker())
+
+
+def label_leak(model: Model) -> Model:
+    seen = fit(model.past, model.past.end)
+    return replace(model, measured=replace(seen, cut_ms=model.measured.cut_ms))
+
+
+def half_the_data(model: Model) -> Model:
+    rest = history(*model.past.events[::2]).over(model.past.items.ids)
+    half = replace(rest, items=model.past.items)
+    return replace(
+        model, measured=fit(half, model.measured.cut_ms), everything=fit(half, model.past.end)
+    )
+
+
+def without_order(model: Model) -> Model:
+    return replace(model, ranker=constant_ranker())
+
+
+BAD: dict[str, tuple[Callable[[Model], Model], str]] = {
+    "random factors": (random_factors, "als alone"),
+    "popularity collapse": (popularity_collapse, "everybody gets the same list"),
+    "label leak": (label_leak, "a leak"),
+    "half the data": (half_the_data, "data is missing"),
+    "constant ranker": (without_order, "the same score"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_model_is_not_promoted_and_the_reason_names_the_fault(
+    name: str, good: Model, rival: Rival, tmp_path: Path
+) -> None:
+    spoil, reason = BAD[name]
+    verdict = verdict_on(spoil(good), rival, tmp_path)
+    assert any(reason in said for said in verdict.reasons), verdict.reasons
+
+
+def test_a_good_model_is_promoted_over_the_champion_of_the_night_before(
+    good: Model, rival: Rival, tmp_path: Path
+) -> None:
+    verdict = verdict_on(good, rival, tmp_path)
+    assert verdict.passed, verdict.reasons
+    assert verdict.against["served"]["low"] < 0.05
+
+
+def test_the_champion_is_tested_on_the_same_baskets_though_it_knows_other_items(
+    past: History, good: Model, rival: Rival
+) -> None:
+    assert rival.outcomes is not None
+    keys = ["actor", "moment", "wanted"]
+    assert rival.outcomes.rows[keys].equals(good.outcomes.rows[keys])
+
+
+def test_the_order_of_the_catalogue_changes_no_outcome(
+    past: History, good: Model, tmp_path: Path
+) -> None:
+    _, measured = good.champion(tmp_path)
+    again = replay(teacher(past), measured)
+    assert again.mean("served") == pytest.approx(good.outcomes.mean("served"))
+    assert again.rows["shown"].tolist() == good.outcomes.rows["shown"].tolist()
+
+
+def test_the_first_good_bundle_passes(good: Model, tmp_path: Path) -> None:
+    assert verdict_on(good, None, tmp_path).passed
+
+
+@pytest.mark.parametrize("name", ["popularity collapse", "label leak", "constant ranker"])
+def test_some_faults_are_seen_without_a_champion(name: str, good: Model, tmp_path: Path) -> None:
+    assert not verdict_on(BAD[name][0](good), None, tmp_path).passed
+
+
+def test_a_damaged_bundle_is_a_reason_and_no_crash(good: Model, tmp_path: Path) -> None:
+    path, measured = good.write(tmp_path)
+    (path / "als_factors.npy").write_bytes(b"\x93NUMPY broken")
+    (reason,) = try_canary(path, measured, DECLARATION).reasons
+    assert "does not load" in reason
+
+
 def test_unmeasured_it_may_begin_but_not_replace() -> None:
-    assert judge(None, None, None).passed
-    assert not judge(None, {}, None).passed
+    nobody = Rival(Version("1", "b" * 16, "run", {}), None)
+    assert judge(Evidence(None, FINE)).passed
+    assert not judge(Evidence(None, FINE, nobody)).passed
+
+
+def test_a_version_that_was_rolled_back_does_not_come_back_by_itself() -> None:
+    taken_back = Version("2", "b" * 16, "run", {}, {ROLLED_BACK: "1"})
+    (reason,) = judge(Evidence(None, FINE, registered=taken_back)).reasons
+    assert "rolled back" in reason
+
+
+def test_a_skewed_vector_is_a_reason() -> None:
+    assert not judge(Evidence(None, FINE, skewed=1)).passed
+    assert judge(Evidence(None, FINE, skewed=0)).passed

@@ -1,0 +1,180 @@
+"""What became of every test basket: the list that was made for it, and how good it was.
+
+One row a basket, so that two bundles can be compared basket by basket, tonight or months later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from batch.history import History
+from batch.measure import served_scores
+from batch.training_set import Query
+from models.evaluation import Difference, by_user, paired_bootstrap, score
+from models.interactions import Ints
+from models.ranker import Ranker
+from models.sources import SOURCES
+
+#: Who has shopped less often than this before a basket is cold.
+WARM_VISITS: Final = 3
+SERVED: Final = "served"
+#: Slices of the served list: column -> what people call it.
+SLICES: Final = {
+    SERVED: "all baskets",
+    "repeat": "items bought before",
+    "new": "items never bought before",
+    "cold": f"people with fewer than {WARM_VISITS} visits",
+    "warm": f"people with {WARM_VISITS} visits or more",
+}
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """A row a basket: actor, moment (ms), wanted (items), shown (item ids), NDCG by list and slice.
+
+    A slice's column is NaN where the basket has nothing of it. `impossible` counts the items that
+    a person's own history offered although the person had not touched them by then; `flat` says
+    that every candidate had the same score.
+    """
+
+    k: int
+    rows: pd.DataFrame
+
+    def mean(self, column: str) -> float:
+        """The mean over people of each one's mean; NaN without any."""
+        return float(np.mean(list(self._by_user(column).values()) or [np.nan]))
+
+    def since(self, moment: int) -> Outcomes:
+        """The baskets at or after a moment (ms)."""
+        return Outcomes(self.k, self.rows[self.rows["moment"] >= moment].reset_index(drop=True))
+
+    def less(self, other: Outcomes, column: str) -> Difference | None:
+        """The paired difference ours − theirs of a column; None where nothing can be paired.
+
+        Raises `ValueError` unless both speak of the same baskets.
+        """
+        keys = ["actor", "moment"]
+        if not self.rows[keys].equals(other.rows[keys]):
+            raise ValueError("these outcomes are of different baskets: nothing can be paired")
+        both = (self.rows[column].notna() & other.rows[column].notna()).to_numpy()
+        if not both.any():
+            return None
+        users = self.rows["actor"][both].tolist()
+        ours, theirs = (by_user(users, x.rows[column][both].to_numpy()) for x in (self, other))
+        return paired_bootstrap(ours, theirs)
+
+    def beside(self, other: Outcomes) -> tuple[Outcomes, Outcomes]:
+        """Both, on the baskets that both were tested on, in one order."""
+        keys = ["actor", "moment"]
+        common = self.rows[keys].merge(other.rows[keys]).drop_duplicates()
+        mine, theirs = (Outcomes(x.k, common.merge(x.rows, on=keys)) for x in (self, other))
+        return mine, theirs
+
+    def gap(self, column: str, rival: str) -> Difference:
+        """The paired difference between two lists of ours."""
+        return paired_bootstrap(self._by_user(column), self._by_user(rival))
+
+    def means(self) -> dict[str, float]:
+        """The mean of every slice and source that has one."""
+        found = {name: self.mean(name) for name in (*SLICES, *SOURCES)}
+        return {name: value for name, value in found.items() if np.isfinite(value)}
+
+    def write(self, path: Path) -> None:
+        """As Parquet."""
+        self.rows.assign(k=self.k).to_parquet(path, index=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Outcomes:
+        """The inverse of `write`."""
+        rows = pd.read_parquet(path)
+        return cls(int(rows["k"].iloc[0]) if len(rows) else 0, rows.drop(columns="k"))
+
+    def _by_user(self, column: str) -> Mapping[str, float]:
+        known = self.rows[self.rows[column].notna()]
+        return by_user(known["actor"].tolist(), known[column].to_numpy())
+
+
+def outcomes(queries: Sequence[Query], ranker: Ranker | None, history: History, k: int) -> Outcomes:
+    """Ranks every query as serving would, and by each source alone."""
+    past = _Past(history)
+    return Outcomes(k, pd.DataFrame([_row(query, ranker, history, past, k) for query in queries]))
+
+
+class _Past:
+    """When each actor first touched each item, and when each visit began."""
+
+    def __init__(self, history: History) -> None:
+        log = history.log
+        self._first: dict[tuple[str, int], int] = {}
+        self._visits: dict[str, npt.NDArray[np.int64]] = {}
+        names = np.asarray(log.actor_ids, dtype=object)[log.actor]
+        for actor, item, time in zip(names, log.item.tolist(), log.time.tolist(), strict=True):
+            self._first.setdefault((actor, item), time)
+        starts = np.flatnonzero(np.diff(log.session, prepend=-1))
+        frame = pd.DataFrame({"actor": names[starts], "start": log.time[starts]})
+        for actor, group in frame.groupby("actor", sort=False):
+            self._visits[str(actor)] = group["start"].to_numpy()
+
+    def knows(self, actor: str, item: int, moment: int) -> bool:
+        """Whether the actor had touched the item strictly before `moment`."""
+        return self._first.get((actor, item), moment) < moment
+
+    def visits(self, actor: str, moment: int) -> int:
+        """How often the actor had come strictly before `moment`."""
+        starts = self._visits.get(actor)
+        return 0 if starts is None else int(np.searchsorted(starts, moment))
+
+
+def _row(
+    query: Query, ranker: Ranker | None, history: History, past: _Past, k: int
+) -> dict[str, Any]:
+    basket, found = query.basket, query.candidates
+    scores = served_scores(query, ranker)
+    ranked = _order(found.positions, scores, k)
+    again = {item for item in basket.wanted if past.knows(basket.actor, item, basket.moment)}
+    mine = score(ranked, basket.wanted, k).ndcg
+    cold = past.visits(basket.actor, basket.moment) < WARM_VISITS
+    own = found.positions[~np.isnan(found.scores[:, SOURCES.index("own")])].tolist()
+    return {
+        "actor": basket.actor,
+        "moment": basket.moment,
+        "wanted": len(basket.wanted),
+        "shown": [history.items.ids[position] for position in ranked],
+        SERVED: mine,
+        "repeat": _among(ranked, again, k),
+        "new": _among(ranked, basket.wanted - again, k),
+        "cold": mine if cold else np.nan,
+        "warm": np.nan if cold else mine,
+        "flat": bool(len(scores) > 1 and np.ptp(scores) == 0),
+        "impossible": sum(not past.knows(basket.actor, item, basket.moment) for item in own),
+        **{name: _alone(query, column, k) for column, name in enumerate(SOURCES)},
+    }
+
+
+def _among(ranked: Ints, wanted: frozenset[int] | set[int], k: int) -> float:
+    """NDCG when only these items count; NaN when there are none."""
+    return score(ranked, wanted, k).ndcg if wanted else float("nan")
+
+
+def _alone(query: Query, column: int, k: int) -> float:
+    offered = query.candidates.scores[:, column]
+    there = ~np.isnan(offered)
+    ranked = _order(query.candidates.positions[there], offered[there], k)
+    return score(ranked, query.basket.wanted, k).ndcg
+
+
+def _order(positions: Ints, scores: npt.NDArray[Any], k: int) -> Ints:
+    best: Ints = positions[np.argsort(-scores, kind="stable")[:k]]
+    return best
+
+
+def as_json(found: Mapping[str, Difference | None]) -> dict[str, Any]:
+    """Differences as JSON, those that exist."""
+    return {name: asdict(difference) for name, difference in found.items() if difference}
