@@ -67,7 +67,9 @@ def settings(
     stack: Stack, tmp_path: Path, drop_keyspace: Callable[[str], None]
 ) -> Iterator[Settings]:
     """Addresses of the stack with topics, keys, keyspace, lake and bundles of this test alone."""
-    return isolated(stack, tmp_path)
+    settings = isolated(stack, tmp_path)
+    yield settings
+    drop_keyspace(settings.namespace)
 
 
 def isolated(stack: Stack, root: Path) -> Settings:
@@ -84,5 +86,4 @@ def isolated(stack: Stack, root: Path) -> Settings:
         bundles=root / "bundles",
     )
     ensure_topics(settings)
-    yield settings
-    drop_keyspace(namespace)
+    return settings

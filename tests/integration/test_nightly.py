@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,11 @@ class Night:
 
 
 @pytest.fixture(scope="module")
-def done(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Night:
+def done(
+    stack: Stack,
+    tmp_path_factory: pytest.TempPathFactory,
+    drop_keyspace: Callable[[str], None],
+) -> Iterator[Night]:
     """H spans the history, as in the demo."""
     settings = isolated(stack, tmp_path_factory.mktemp("nightly"))
     settings = settings.model_copy(update={"horizon_hours": 24 * 60})
@@ -144,7 +149,8 @@ def done(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Night:
     killed_at(settings, "6/7 publish")
     last = night(settings)
     assert last.returncode == 0, last.stdout + last.stderr
-    return Night(settings, last.stdout, len(bought))
+    yield Night(settings, last.stdout, len(bought))
+    drop_keyspace(settings.namespace)
 
 
 def test_a_night_that_was_killed_goes_on_after_the_last_stage_that_finished(done: Night) -> None:
