@@ -1,8 +1,9 @@
 """Implicit ALS, loaded: item factors, and a user folded in from what is known this second.
 
-A user vector solves the same equations Spark trained with (Hu, Koren, Volinsky 2008, in Spark's
-form): (YtY + sum c y yt + regularisation * n * I) x = sum (1 + c) y, where c = alpha * |r|, n is
-the number of items with r > 0, and items with r < 0 pull towards zero.
+A user vector solves the same equations the factors were trained with (Hu, Koren, Volinsky 2008):
+(YtY + sum c y yt + ridge * I) x = sum (1 + c) y, where c = alpha * |r|, and items with r < 0 pull
+towards zero. The ridge is Spark's, regularisation * n with n the number of items with r > 0, or
+plain regularisation, as in the `implicit` package: the rule says which.
 """
 
 from __future__ import annotations
@@ -31,10 +32,17 @@ class Rule:
     alpha: float
     regularisation: float
     iterations: int
+    #: Whether a person's ridge grows with what they like, as in Spark.
+    scaled: bool = True
+
+    def ridge(self, likes: npt.NDArray[np.int64]) -> Floats:
+        """What is added to the diagonal for rows with so many liked items, (rows,)."""
+        counts = likes if self.scaled else np.ones_like(likes)
+        return (self.regularisation * counts).astype(np.float32)
 
 
 def rating(strength: Floats) -> Floats:
-    """Spark's rating of an item: log-damped strength, so one habit cannot drown the rest."""
+    """The rating of an item: log-damped strength, so one habit cannot drown the rest."""
     damped: Floats = (np.sign(strength) * np.log1p(np.abs(strength))).astype(np.float32)
     return damped
 
@@ -70,7 +78,7 @@ class Als:
         if not liked.any():
             return None
         confidence = self.rule.alpha * np.abs(ratings)
-        ridge = self.rule.regularisation * np.count_nonzero(liked)
+        ridge = self.rule.ridge(np.asarray([np.count_nonzero(liked)]))[0]
         left = self.gram + factors.T @ (factors * confidence[:, None])
         left[np.diag_indices_from(left)] += ridge
         right = factors.T @ np.where(liked, 1.0 + confidence, 0.0)

@@ -1,0 +1,66 @@
+"""ALS on Spark: the loss Spark's own reaches, positions kept, a user folded in as trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+from scipy import sparse
+
+from batch.least_squares import Histories, solve
+from batch.session import session
+from batch.train_als import alternate, train
+from benchmarks.baselines import spark_als
+from benchmarks.objective import loss
+from models import own
+from models.als import Rule
+from tests.unit.models.builders import ITEMS, NOW, log
+
+RULE = Rule(rank=6, alpha=8.0, regularisation=0.1, iterations=10)
+
+
+@pytest.fixture(scope="module")
+def spark() -> SparkSession:
+    return session("train-als")
+
+
+@pytest.fixture(scope="module")
+def known() -> sparse.csr_matrix:
+    """Two tastes of 60 people and 40 items, an item nobody met and a person who did nothing."""
+    random = np.random.default_rng(3)
+    taste = np.kron(np.eye(2), np.ones((30, 20))) * 0.35 + 0.05
+    drawn = (random.random((60, 40)) < taste).astype(np.float32)
+    drawn[:, 39] = 0
+    drawn[7] = 0
+    return sparse.csr_matrix(drawn * random.integers(1, 4, drawn.shape), dtype=np.float32)
+
+
+def rows(known: sparse.csr_matrix) -> Histories:
+    return Histories(known.indptr.astype(np.int64), known.indices, known.data)
+
+
+def test_it_reaches_the_loss_of_sparks_own(spark: SparkSession, known: sparse.csr_matrix) -> None:
+    ours = loss(known, *alternate(spark, rows(known), 40, RULE), RULE)
+    assert ours <= loss(known, *spark_als.train(spark, known, RULE), RULE) * 1.02
+
+
+def test_a_history_folded_in_is_the_vector_that_was_trained(
+    spark: SparkSession, known: sparse.csr_matrix
+) -> None:
+    people, items = alternate(spark, rows(known), 40, RULE)
+    again = solve(rows(known), people, items, RULE)
+    assert np.abs(again - people).max() < 0.02 * np.abs(people).max()
+
+
+def test_a_position_is_kept_and_what_nobody_met_is_zero(
+    spark: SparkSession, known: sparse.csr_matrix
+) -> None:
+    people, items = alternate(spark, rows(known), 40, RULE)
+    assert np.flatnonzero(~people.any(axis=1)).tolist() == [7]
+    assert np.flatnonzero(~items.any(axis=1)).tolist() == [39]
+    assert (people[:7] @ items[:20].T).mean() > (people[:7] @ items[20:39].T).mean() + 0.2
+
+
+def test_a_log_without_a_liked_item_gives_zeros(spark: SparkSession) -> None:
+    refused = own.fit(log(("ann", "milk", "remove", 1.0)), NOW, 30.0)
+    assert not train(spark, refused, len(ITEMS), RULE).factors.any()
