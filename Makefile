@@ -67,5 +67,11 @@ bench-overload: setup ## Four times the load that serving can take: what still g
 bench-ranking: setup ## The served list against every single source; live against nightly; cold starts
 	@$(BIN)/python benchmarks/bench_ranking.py $(ARGS)
 
+bench-retrieval: setup ## The candidate sources and their blend on gowalla, beside published figures
+	@$(BIN)/python benchmarks/bench_retrieval.py $(ARGS)
+
+bench-training: setup ## Seconds of implicit ALS: ours, Spark's own, the implicit package
+	@$(BIN)/python benchmarks/bench_training.py $(ARGS)
+
 clean: down ## Stop the stack and delete its data; environment and jars stay
 	@rm -rf .millrace .pytest_cache .mypy_cache .ruff_cache .hypothesis

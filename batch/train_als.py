@@ -25,6 +25,7 @@ from models.own import OwnHistory
 SEED = 7
 #: At most about so many ratings in one block, 8 bytes each, as it crosses from Spark to Python.
 BLOCK_RATINGS = 4_000_000
+MOST_RATINGS = 2**31 - 1
 
 
 def train(spark: SparkSession, own: OwnHistory, items: int, rule: Rule) -> Als:
@@ -71,8 +72,13 @@ def _beginning(items: Histories, rank: int) -> Floats:
 
 
 def _blocks(spark: SparkSession, rows: Histories) -> DataFrame:
-    """Blocks of consecutive rows with about as many ratings each, one to a partition or more."""
+    """Blocks of consecutive rows with about as many ratings each, one to a partition or more.
+
+    Raises ValueError for more ratings than Arrow's 32-bit offsets can count.
+    """
     ratings, workers = len(rows.columns), spark.sparkContext.defaultParallelism
+    if ratings > MOST_RATINGS:
+        raise ValueError(f"{ratings:,} ratings are more than ALS takes: train on a shorter log.")
     count = workers * -(-ratings // (workers * BLOCK_RATINGS))
     inner = np.searchsorted(rows.indptr, np.arange(1, count) * ratings / count)
     edges = np.concatenate([[0], inner, [len(rows)]])

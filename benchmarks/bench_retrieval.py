@@ -34,7 +34,7 @@ PUBLISHED: Final = {
     "UltraGCN": 0.1580,
 }  # fmt: skip
 #: People of valid that settings and weights are tuned on; and of a quick look, of test too.
-VALID, QUICK_VALID, QUICK_TEST: Final = 1_000, 400, 3_000
+VALID, QUICK_VALID, QUICK_TEST = 1_000, 400, 3_000
 #: What the blend is called among the sides.
 OURS: Final = "blend"
 

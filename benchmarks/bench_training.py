@@ -1,14 +1,15 @@
 """S4: what implicit ALS costs: ours on Spark, Spark's own, and the `implicit` package, on gowalla.
 
     make bench-training
-    make bench-training ARGS="--rounds 1 --iterations 3"
+    make bench-training ARGS="--rounds 1 --iterations 3 --months 0"     # a quick look
 
 All sides train the same rank and iterations on the same pairs, from arrays in memory to arrays in
 memory. Their factors are judged by one objective, computed in `objective.py`: with Spark's ridge
 for the pair with Spark, with the plain ridge for the pair with `implicit`. The sides take turns
 in every round. A ratio is the baseline's median seconds by ours: above 1, ours is faster. Beside
-it stand the processors' seconds, which a busy machine disturbs less. The last line is one JSON
-object.
+it stand the processors' seconds, which a busy machine disturbs less. `nightly_s` is a first
+nightly over the last `--months` of The Complete Journey in Kafka (all 12 by default), landing and
+recount included, on a stack without the stream. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ from batch.train_als import alternate
 from benchmarks.baselines import implicit_als, spark_als
 from benchmarks.gowalla import Gowalla
 from benchmarks.objective import loss
-from benchmarks.stage import machine, report, say
+from benchmarks.stage import machine, report, say, staged
+from infra.stack.spark import NIGHTLY, spark_submit
+from infra.traffic.journey import ALL_MONTHS
+from infra.traffic.replay import replay
 from models.als import Rule
 from models.interactions import Floats
 
@@ -73,7 +77,13 @@ def main() -> None:
                 f"{run.processor_s:.1f} s of processor, loss {run.loss:,.0f}"
             )
             runs[name].append(run)
-    report("training", {**figures(runs), "iterations": options.iterations, **machine()})
+    spark.stop()
+    told = figures(runs) | {
+        "nightly_s": round(nightly(options.months)) if options.months else None,
+        "months": options.months,
+        "iterations": options.iterations,
+    }
+    report("training", told | machine())
 
 
 def measure(train: Train, rule: Rule, known: sparse.csr_matrix) -> Run:
@@ -82,6 +92,16 @@ def measure(train: Train, rule: Rule, known: sparse.csr_matrix) -> Run:
     people, items = train(rule)
     seconds, used = time.time() - begun, _processor_s() - used
     return Run(seconds, used, loss(known, people, items, rule))
+
+
+def nightly(months: int) -> float:
+    """Seconds of a first nightly, from its start to its end."""
+    with staged(("kafka", "redis", "cassandra", "mlflow")) as stage:
+        sent = replay(stage.settings, stage.stack.home.root, months=months)
+        say(f"{sent.interactions:,} purchases are in Kafka; the nightly begins")
+        begun = time.time()
+        spark_submit(stage.stack, NIGHTLY)
+        return time.time() - begun
 
 
 def figures(runs: Mapping[str, list[Run]]) -> dict[str, Any]:
@@ -109,6 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=SCALED.iterations)
+    parser.add_argument("--months", type=int, default=ALL_MONTHS, help="0: no nightly")
     return parser.parse_args()
 
 

@@ -17,14 +17,15 @@ DAMPING = 0.5
 
 @dataclass(frozen=True)
 class UserBased:
-    """Everybody's histories: memory is that of the log, (people, items) sparse, held twice.
+    """Everybody's histories: memory is that of the log, held twice, sparse.
 
-    `people` have unit length after damping; `near` most similar people vote, with their
-    similarity to the power of `sharpness`.
+    `histories` are (people, items); `by_item` (items, people) are the same with people of unit
+    length after damping. The `near` most similar people vote, with their similarity to the power
+    of `sharpness`. A request costs as many steps as its items have people.
     """
 
     histories: sparse.csr_matrix
-    people: sparse.csr_matrix
+    by_item: sparse.csr_matrix
     damping: Floats
     near: int
     sharpness: float
@@ -34,12 +35,12 @@ class UserBased:
         """`histories` (people, items) hold positive strengths."""
         many = np.maximum(np.bincount(histories.indices, minlength=histories.shape[1]), 1)
         damping = (many ** (-DAMPING / 2)).astype(np.float32)
-        people = _unit(histories @ sparse.diags(damping))
-        return cls(histories, people, damping, near, sharpness)
+        by_item = _unit(histories @ sparse.diags(damping)).T.tocsr()
+        return cls(histories, by_item, damping, near, sharpness)
 
     def scores(self, rows: sparse.csr_matrix) -> Floats:
         """Scores (rows, items) of some histories (rows, items)."""
-        alike = (_unit(rows @ sparse.diags(self.damping)) @ self.people.T).tocsr()
+        alike = (_unit(rows @ sparse.diags(self.damping)) @ self.by_item).tocsr()
         nearest, how = keep_best(alike, self.near)
         votes = sparse.csr_matrix(
             (how[nearest >= 0] ** self.sharpness, nearest[nearest >= 0],

