@@ -68,9 +68,9 @@ def test_it_reaches_the_loss_of_exact_steps(
 def test_a_history_folded_in_is_the_vector_that_was_trained(
     spark: SparkSession, known: sparse.csr_matrix
 ) -> None:
-    people, items = alternate(spark, rows(known), 40, RULE)
+    people, items = alternate(spark, rows(known), 40, replace(RULE, iterations=20))
     again = solve(rows(known), people, items, RULE)
-    assert np.abs(again - people).max() < 0.02 * np.abs(people).max()
+    assert np.abs(again - people).max() < 0.03 * np.abs(people).max()
 
 
 def test_a_position_is_kept_and_what_nobody_met_is_zero(
@@ -85,3 +85,13 @@ def test_a_position_is_kept_and_what_nobody_met_is_zero(
 def test_a_log_without_a_liked_item_gives_zeros(spark: SparkSession) -> None:
     refused = own.fit(log(("ann", "milk", "remove", 1.0)), NOW, 30.0)
     assert not train(spark, refused, len(ITEMS), RULE).factors.any()
+
+
+def test_what_an_actor_likes_is_found_by_folding_in(spark: SparkSession) -> None:
+    history = log(
+        *((f"a{n}", item, "purchase", 1.0) for n in range(5) for item in ("milk", "bread")),
+        *((f"b{n}", item, "purchase", 1.0) for n in range(5) for item in ("tea", "jam")),
+    )
+    als = train(spark, own.fit(history, NOW, 30.0), len(ITEMS), replace(RULE, rank=2))
+    found, _ = als.candidates(np.array([ITEMS.index("milk")], np.int32), np.ones(1, np.float32), 2)
+    assert set(found) == {ITEMS.index("milk"), ITEMS.index("bread")}
