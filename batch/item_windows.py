@@ -71,26 +71,39 @@ class _Passing:
 
 @dataclass
 class _Sums:
-    """Sums by item; in a window that fades they are kept as of `origin` and faded when read."""
+    """Sums by item; in a window that fades they are kept as of the tile that starts at `origin`.
+
+    `starts` are those of the values' tiles.
+    """
 
     passing: _Passing
     window: Window
     origin: int
     items: Longs
     values: _Doubles
+    starts: Longs
     totals: _Doubles
-    left: float = 1.0
 
     def move(self, row: Floats, now: int) -> None:
         fresh, gone = self.passing.move(now)
-        np.add.at(self.totals, self.items[fresh], self.values[fresh])
-        np.subtract.at(self.totals, self.items[gone], self.values[gone])
-        left = self.window.left(self.origin, now)
-        if left != self.left:
-            self.left, row[:] = left, self.totals * left
+        faded = self.window.left(self.origin, now)
+        self.totals *= faded
+        self.origin = self.window.level.start(now)
+        np.add.at(self.totals, self.items[fresh], self._left(fresh))
+        np.subtract.at(self.totals, self.items[gone], self._left(gone))
+        if faded != 1.0:
+            row[:] = self.totals
             return
         changed = np.concatenate([self.items[fresh], self.items[gone]])
-        row[changed] = self.totals[changed] * left
+        row[changed] = self.totals[changed]
+
+    def _left(self, part: slice) -> _Doubles:
+        """What is left of some values at `origin`."""
+        if not self.window.half_life_ms:
+            return self.values[part]
+        age = (self.origin - self.starts[part]) / self.window.half_life_ms
+        left: _Doubles = self.values[part] * np.exp2(-age)
+        return left
 
 
 @dataclass
@@ -148,12 +161,10 @@ def _sums(
     passing: _Passing, window: Window, history: History, rows: Longs, values: _Doubles
 ) -> _Sums:
     known: Known = history.known
-    start = known.time[rows] - known.time[rows] % window.level.ms
-    origin = int(start[0]) if len(start) else 0
-    if window.half_life_ms:
-        values = values * np.exp2((start - origin) / window.half_life_ms)
+    starts = known.time[rows] - known.time[rows] % window.level.ms
+    origin = int(starts[0]) if len(starts) else 0
     totals = np.zeros(len(history.items.ids))
-    return _Sums(passing, window, origin, known.item[rows], values, totals)
+    return _Sums(passing, window, origin, known.item[rows], values, starts, totals)
 
 
 def _sketches(passing: _Passing, distinct: Distinct, history: History, rows: Longs) -> _Sketches:

@@ -96,16 +96,17 @@ def retrieve(
         "popular": (popular[: far["popular"]], popularity[: far["popular"]]),
     }
     mine = top_of(items, strengths, caps["own"])
-    offers = {name: _beyond(offer, items, mine[0], caps[name]) for name, offer in offers.items()}
+    weak = np.setdiff1d(items[strengths > 0], mine[0])
+    offers = {name: _beyond(offer, items, weak, caps[name]) for name, offer in offers.items()}
     positions, scores = _union({**offers, "own": mine})
     return Candidates(positions, scores, owned)
 
 
-def _beyond(offer: Offer, owned: Ints, mine: Ints, cap: int) -> Offer:
-    """An offer, best first, up to its `cap`-th item that is not owned; of those, `mine` stay."""
+def _beyond(offer: Offer, owned: Ints, weak: Ints, cap: int) -> Offer:
+    """An offer, best first, up to its `cap`-th item that is not owned, less the `weak` own ones."""
     positions, scores = offer
-    new = ~np.isin(positions, owned)
-    kept = (np.cumsum(new) <= cap) & (new | np.isin(positions, mine))
+    kept = np.cumsum(~np.isin(positions, owned)) <= cap
+    kept &= ~np.isin(positions, weak)
     return positions[kept], scores[kept]
 
 

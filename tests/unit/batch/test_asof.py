@@ -70,6 +70,14 @@ def test_item_windows_and_user_tiles_equal_a_fold_up_to_the_moment(
             assert all(recent.event_time < now for recent in seen.recents)
 
 
+def test_a_log_of_twenty_years_fades_without_overflowing() -> None:
+    past = history(event("a", "x", 0), event("a", "x", 7_300 * DAY))
+    row = windows_at(DECLARATION, past, past.end)[past.items.index_of["x"]]
+    tiles = folded(Entity.ITEM, "x", list(past.events), past.end)
+    expected = window_values(DECLARATION, Entity.ITEM, tiles, past.end)
+    np.testing.assert_allclose(row, expected, rtol=1e-6)
+
+
 @settings(max_examples=60, deadline=None)
 @given(EVENTS, MOMENTS)
 def test_trending_means_what_it_means_live(events: list[Interaction], moment: int) -> None:
