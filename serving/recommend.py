@@ -103,7 +103,8 @@ class Recommender:
             if situation.about:
                 offered, near = fitting(offered, bundle, situation.about)
         with step("rules"):
-            places = ask.limit * ask.page
+            # Diversity needs something to choose from.
+            places = ask.limit * ask.page * (POOL if ask.diversity else 1)
             kept = allowed(offered, bundle, self.catalogue, situation.rules, places)
             ids = [bundle.item_ids[position] for position in kept.positions.tolist()]
             cards = Cards(self.catalogue, ids)

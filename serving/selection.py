@@ -88,5 +88,7 @@ def varied(best: Sequence[int], kinds: Ints, diversity: float, pool: int) -> lis
     """
     first = np.asarray(best[:pool], np.int32)
     worth = np.linspace(1, 0, len(first), dtype=np.float32)
-    chosen = mmr(worth, np.asarray(kinds)[first], diversity, len(first))
+    # (1 - diversity) x worth - diversity x likeness, in the form that `mmr` has it.
+    weight = diversity / max(1 - diversity, 1e-3)
+    chosen = mmr(worth, np.asarray(kinds)[first], weight, len(first))
     return [*first[chosen].tolist(), *best[pool:]]
