@@ -189,10 +189,11 @@ def _side(
                 say(f"{name} answers after {side.ready_s} s")
                 return side
         except OSError:
-            time.sleep(0.1)
+            pass  # it does not listen yet, or has no bundle yet
         if process.poll() is not None:
             break
-    raise StackError(f"The {name} server does not answer: {log} says why.")
+        time.sleep(0.1)
+    raise StackError(f"The {name} server gives no list: {log} says why.")
 
 
 def _free_port() -> int:

@@ -23,7 +23,7 @@ from feature_store.stores.base import Recent, Record
 from feature_store.stores.redis import RedisStore
 from feature_store.tiles import BASE, DAY, DAY_MS, HOUR, MINUTE, Level, Tile, Version, encode_body
 from feature_store.vectors import ItemColumns, window_columns
-from models import repeats, rows
+from models import repeats, rows, shelf
 from models.als import Als, Rule
 from models.bundle import Catalogue, write
 from models.interactions import Floats, Ints
@@ -104,6 +104,7 @@ class Shop:
             covisitation=_neighbours(rng, self.items, CLOSE),
             content=_neighbours(rng, self.items, ALIKE),
             popularity=popularity,
+            shelf=shelf.fit(popularity, category),
             repeats=repeats.fit(own, category),
         )
 
