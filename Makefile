@@ -52,6 +52,9 @@ bench-ingest: setup ## Events a second into the stores: ours, and what one would
 bench-freshness: setup ## Milliseconds from a click to an answer that knows it, under load
 	@$(BIN)/python benchmarks/bench_freshness.py $(ARGS)
 
+bench-batch-growth: setup ## Cost of landing and recounting a message at 1, 4 and 16 times the log
+	@$(BIN)/python benchmarks/bench_batch_growth.py $(ARGS)
+
 bench-growth: setup ## Cost per event and bytes per user at 1, 4 and 16 times the users and items
 	@$(BIN)/python benchmarks/bench_growth.py $(ARGS)
 

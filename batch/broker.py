@@ -1,12 +1,14 @@
-"""What Kafka holds of a topic: its identity, and the offsets there are."""
+"""What Kafka holds of a topic: its identity, the offsets there are, and the messages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import orjson
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
+from pyspark.sql import DataFrame, SparkSession
 
 
 class BrokerUnavailable(Exception):
@@ -24,6 +26,47 @@ class Extent:
     topic_id: str
     first: Mapping[int, int]
     next: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RangeText:
+    """A range as manifests and Spark spell it: partitions are text."""
+
+    start: dict[str, int]
+    until: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Offsets of a topic: partition -> first and last (exclusive)."""
+
+    topic: str
+    start: Mapping[int, int]
+    until: Mapping[int, int]
+
+    @property
+    def offsets(self) -> int:
+        """How many there are."""
+        return sum(self.until.values()) - sum(self.start.values())
+
+    @property
+    def text(self) -> RangeText:
+        """The same with partitions as text, in order."""
+        return RangeText(_text(self.start), _text(self.until))
+
+
+def messages(spark: SparkSession, bootstrap: str, wanted: Range) -> DataFrame:
+    """The messages of a range: partition, offset, append_time (ms), key, value."""
+    return (
+        spark.read.format("kafka")
+        .option("kafka.bootstrap.servers", bootstrap)
+        .option("subscribe", wanted.topic)
+        .option("startingOffsets", orjson.dumps({wanted.topic: wanted.text.start}).decode())
+        .option("endingOffsets", orjson.dumps({wanted.topic: wanted.text.until}).decode())
+        .option("failOnDataLoss", "true")
+        .load()
+        .selectExpr("partition", "offset", "unix_millis(timestamp) AS append_time", "key", "value")
+    )
 
 
 def extents(bootstrap: str, topics: list[str]) -> list[Extent]:
@@ -65,3 +108,7 @@ def _extent(consumer: KafkaConsumer, described: Mapping[str, object]) -> Extent:
         {place.partition: first[place] for place in places},
         {place.partition: following[place] for place in places},
     )
+
+
+def _text(offsets: Mapping[int, int]) -> dict[str, int]:
+    return {str(partition): offset for partition, offset in sorted(offsets.items())}

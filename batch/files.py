@@ -19,6 +19,16 @@ def write_json(path: Path, said: Any) -> None:
         file.flush()
         os.fsync(file.fileno())
     Path(draft).replace(path)
+    sync(path.parent)
+
+
+def sync(directory: Path) -> None:
+    """Makes the names in a directory durable: a new file is none before."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_json(path: Path) -> Any:

@@ -1,15 +1,17 @@
 """The master dataset: what was landed of every topic, append-only Parquet under `MILLRACE_LAKE`.
 
-`log/<topic>/manifest.json` lists the batches that count; a directory that no manifest names is a
-leftover of a killed run, ignored and later overwritten.
+`log/<topic>/manifest.json` names the files that count, each with the rows of one day; what no
+manifest names is a leftover of a killed run, ignored and later swept away. A reader holds on to
+the files its manifest named: one that was replaced stays until the next change after that.
 """
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,62 +19,19 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from batch import parquet
 from batch.decoding import SCHEMAS
-from batch.files import read_json, write_json
+from batch.manifest import Batch, File, LakeError, Landed
 
-Offsets = Mapping[str, int]
+REPAIR = "`millrace lake repair` lands their days again, if Kafka still has them"
 
 
-class LakeBusy(Exception):
+class LakeBusy(LakeError):
     """Another nightly writes to this lake."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One landed offset range; `start` and `until` are partition -> offset, until exclusive."""
-
-    directory: str
-    topic_id: str
-    start: Offsets
-    until: Offsets
-    rows: int
-    invalid: int
-
-
-@dataclass(frozen=True)
-class Landed:
-    """What was landed of one topic."""
-
-    root: Path
-    batches: tuple[Batch, ...] = field(default=())
-
-    def next(self, topic_id: str) -> dict[str, int]:
-        """Partition -> next offset to land of this incarnation of the topic."""
-        ends: dict[str, int] = {}
-        for batch in self.batches:
-            if batch.topic_id == topic_id:
-                ends.update(batch.until)
-        return ends
-
-    @property
-    def offsets(self) -> dict[str, int]:
-        """Partition -> next offset, of the newest incarnation."""
-        return self.next(self.batches[-1].topic_id) if self.batches else {}
-
-    @property
-    def rows(self) -> int:
-        """Messages landed."""
-        return sum(batch.rows for batch in self.batches)
-
-    @property
-    def invalid(self) -> int:
-        """Messages landed that their contract refused."""
-        return sum(batch.invalid for batch in self.batches)
-
-    @property
-    def directories(self) -> list[str]:
-        """The directories that count."""
-        return [str(self.root / batch.directory) for batch in self.batches]
+class LakeDamaged(LakeError):
+    """A file is not as it was written, or not what the contract says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +42,68 @@ class Lake:
 
     def landed(self, topic: str) -> Landed:
         """What is there of a topic."""
-        root = self.root / "log" / topic
-        said = read_json(root / "manifest.json") or {"batches": []}
-        return Landed(root, tuple(Batch(**batch) for batch in said["batches"]))
+        return Landed.read(self.root / "log" / topic)
 
-    def add(self, topic: str, batch: Batch) -> None:
+    def add(self, topic: str, batch: Batch, files: Iterable[File]) -> None:
         """Makes a written batch count: the last step of landing."""
-        before = self.landed(topic)
-        batches = [asdict(known) for known in (*before.batches, batch)]
-        write_json(before.root / "manifest.json", {"topic": topic, "batches": batches})
+        now = self.landed(topic)
+        replace(now, batches=(*now.batches, batch), files=(*now.files, *files)).write()
 
-    def read(self, spark: SparkSession, topic: str, contract: str) -> DataFrame:
-        """All landed rows of a topic, typed by the contract of that name."""
-        schema, directories = from_arrow_schema(SCHEMAS[contract]), self.landed(topic).directories
-        if not directories:
+    def replace(self, topic: str, old: Collection[File], new: Iterable[File]) -> None:
+        """Puts files in the place of others with the same rows, at once."""
+        now = self.landed(topic)
+        kept = tuple(file for file in now.files if file not in old)
+        replace(now, files=(*kept, *new), replaced=tuple(file.path for file in old)).write()
+        for path in now.replaced:
+            (now.root / path).unlink(missing_ok=True)
+
+    def sweep(self, topic: str) -> None:
+        """Removes what no manifest names: the leftovers of killed runs."""
+        now = self.landed(topic)
+        named = {Path(path).parts[0] for path in now.replaced}
+        named |= {Path(file.path).parts[0] for file in now.files}
+        for path in now.root.glob("*/"):
+            if path.name not in named:
+                shutil.rmtree(path)
+
+    def files(self, topic: str, contract: str, since: str = "") -> list[Path]:
+        """The files that hold a day (`2026-03-10`) and later ones, each fit to be read.
+
+        Raises `LakeDamaged`, which names each file that is not.
+        """
+        landed = self.landed(topic)
+        wanted = landed.since(since)
+        faults = {
+            file: parquet.fault(landed.path(file), file, SCHEMAS[contract]) for file in wanted
+        }
+        complain({landed.path(file): found for file, found in faults.items() if found})
+        return [landed.path(file) for file in wanted]
+
+    def read(self, spark: SparkSession, topic: str, contract: str, since: str = "") -> DataFrame:
+        """The landed rows of a topic from a day on, typed by the contract of that name.
+
+        What an older contract did not have is null. Raises `LakeDamaged`.
+        """
+        schema = from_arrow_schema(SCHEMAS[contract])
+        files = self.files(topic, contract, since)
+        if not files:
             return spark.createDataFrame([], schema)
-        return spark.read.schema(schema).parquet(*directories)
+        return spark.read.schema(schema).parquet(*map(str, files))
 
     def table(self, topic: str, contract: str) -> pa.Table:
         """The same, in memory, for topics that describe (items, profiles)."""
-        schema, directories = SCHEMAS[contract], self.landed(topic).directories
-        files = [file for path in directories for file in sorted(Path(path).glob("*.parquet"))]
-        parts = [pq.read_table(file, schema=schema) for file in files]
+        schema, files = SCHEMAS[contract], self.files(topic, contract)
+        parts = [pq.read_table(file, schema=schema, partitioning=None) for file in files]
         return pa.concat_tables([schema.empty_table(), *parts])
+
+    def verify(self, topic: str) -> list[File]:
+        """The files whose bytes are no longer those that were written; reads all of them."""
+        landed = self.landed(topic)
+        return [
+            file
+            for file in landed.files
+            if not landed.path(file).exists() or parquet.damaged(landed.path(file), file)
+        ]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -119,3 +117,10 @@ class Lake:
                     f"Another nightly writes to {self.root}: wait for it, or set MILLRACE_LAKE."
                 ) from error
             yield
+
+
+def complain(faults: dict[Path, str]) -> None:
+    """Raises `LakeDamaged` when there is a fault."""
+    if faults:
+        named = "; ".join(f"{path} {found}" for path, found in sorted(faults.items()))
+        raise LakeDamaged(f"{len(faults)} files of the lake cannot be read: {named}. {REPAIR}.")

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from pyspark.sql import SparkSession
 
-from batch.bases import write_bases
 from batch.canary import try_canary
 from batch.explain import days, drift, keep
 from batch.files import read_json, write_json
@@ -26,7 +25,8 @@ from batch.precompute import precompute
 from batch.progress import Progress
 from batch.publish import publish
 from batch.recipe import Recipe
-from batch.recount import recount, recounted_tiles
+from batch.reconcile import reconcile
+from batch.recount import recount
 from batch.rematch import rematch
 from batch.report import Story, describe, params
 from batch.stages import BEGUN, Facts, Night, made_by
@@ -34,7 +34,6 @@ from batch.validate import validate
 from feature_store.declaration import Declaration, load
 from feature_store.events import WEIGHTS
 from feature_store.settings import Settings
-from feature_store.tiles import BASE
 from feature_store.topics import INTERACTIONS, TOPICS
 from models import bundle
 from models.bundle import Bundle
@@ -42,7 +41,7 @@ from models.registry import NIGHT, Registry
 from models.sources import Sources
 from models.tracking import Record
 
-STAGES: Final = 7
+STAGES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -113,15 +112,24 @@ class Tonight:
         return self.night.stage("validate", work)
 
     def recount(self) -> Facts:
-        """Every tile again, and the bases into the stores."""
+        """Every tile again."""
 
         def work(said: list[str]) -> Facts:
             counted = recount(self.spark, self.settings, self.declaration, self.lake)
             said.append(f"{counted.tiles} tiles")
-            said.extend(write_bases(self.settings, list(recounted_tiles(self.lake, BASE))))
-            return {"tiles": counted.tiles}
+            return {"tiles": counted.tiles, "late": counted.late}
 
         return self.night.stage("recount", work)
+
+    def reconcile(self) -> Facts:
+        """What the batch layer owns is put right in both stores; the drift of the stream."""
+
+        def work(said: list[str]) -> Facts:
+            done = reconcile(self.settings, self.lake, self.declaration.fingerprint)
+            said.extend(str(one) for one in done)
+            return {"reconciled": [asdict(one) for one in done]}
+
+        return self.night.stage("reconcile", work)
 
     def need(self) -> Need:
         """Whether there is reason to learn."""

@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 from batch.broker import BrokerUnavailable
 from batch.files import write_json
 from batch.history import NothingToLearn
-from batch.lake import Lake, LakeBusy
+from batch.lake import Lake
+from batch.manifest import LakeError
 from batch.night import Tonight
 from batch.recipe import Recipe
 from batch.session import session
@@ -31,7 +32,7 @@ def nightly(
 ) -> dict[str, Any]:
     """The whole night; returns its summary, as written to `<lake>/nightly.json`."""
     tonight = Tonight.begin(spark, settings, recipe)
-    facts = exact(tonight)
+    facts = exact(tonight) | tonight.reconcile()
     need = tonight.need()
     facts["why"] = need.why
     if need.learn or not if_needed:
@@ -71,7 +72,7 @@ def main() -> int:
             else:
                 print_summary(nightly(spark, settings, recipe, options.if_needed))
     except (
-        BrokerUnavailable, DataRefused, DeclarationError, LakeBusy, NothingToLearn,
+        BrokerUnavailable, DataRefused, DeclarationError, LakeError, NothingToLearn,
         RegistryUnavailable,
     ) as expected:  # fmt: skip
         print(f"[nightly] failed: {expected}", file=sys.stderr)

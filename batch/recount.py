@@ -1,14 +1,14 @@
-"""The recount: every tile again from the landed log, and the proof that the stores agree.
+"""The recount: every tile again from the landed log, by the rules of who owns which tile.
 
-Equality is claimed at one cut: the offsets that were landed. Drain the stream up to them first.
+The stream owns the tiles that an event may still come in time for; the batch layer owns those that
+ended H before the cut, and there it counts late events too.
 """
 
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +16,27 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from batch import compiler
-from batch.bases import bases
+from batch.bases import base_day, bases
 from batch.files import read_json, write_json
 from batch.lake import Lake
 from feature_store.declaration import Declaration
-from feature_store.reference import ring
 from feature_store.settings import Settings
-from feature_store.stores.base import Store
-from feature_store.tiles import LEVEL_OF_CODE, Level, Tile, Version
+from feature_store.tiles import LEVEL_OF_CODE, Tile, Version
 from feature_store.topics import INTERACTIONS, PROFILES
-
-#: Examples of each kind that a comparison keeps.
-EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """A finished recount; `offsets` (partition -> next offset) is the cut it speaks of."""
+    """A finished recount; `offsets` (partition -> next offset) is the cut it speaks of.
+
+    `cut_ms` is the append time of the newest message, `late` how many events the stream left out.
+    """
 
     directory: str
     tiles: int
+    late: int
     offsets: Mapping[str, int]
+    cut_ms: int
     horizon_ms: int
     fingerprint: str
 
@@ -46,111 +46,58 @@ class Recount:
         said = read_json(lake.root / "tiles" / "manifest.json")
         return cls(**said) if said else None
 
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A store beside the recount; `missing` and `extra` are the store's."""
-
-    store: str
-    tiles: int
-    missing: int
-    different: int
-    extra: int
-    offsets: Mapping[str, int]
-    examples: tuple[str, ...] = field(default=())
-
     @property
-    def equal(self) -> bool:
-        """Every tile the same, to the byte, and not one more."""
-        return self.tiles > 0 and not (self.missing or self.different or self.extra)
+    def owned_until(self) -> int:
+        """The batch layer owns the tiles that end by then (ms)."""
+        return self.cut_ms - self.horizon_ms
 
 
 def recount(
     spark: SparkSession, settings: Settings, declaration: Declaration, lake: Lake
 ) -> Recount:
     """Counts all tiles and writes them under `<lake>/tiles`, the manifest last."""
-    topic = settings.topic(INTERACTIONS.name)
+    topic, horizon = settings.topic(INTERACTIONS.name), settings.horizon_ms
     offsets = lake.landed(topic).offsets
     lake.read(spark, topic, INTERACTIONS.name).createOrReplaceTempView("landed")
     profiles = lake.read(spark, settings.topic(PROFILES.name), PROFILES.name)
     profiles.where("deleted").createOrReplaceTempView("erased")
-    events = spark.sql(compiler.applied("landed", settings.horizon_ms))
-    events.persist().createOrReplaceTempView("applied")
-    root = lake.root / "tiles"
-    before = Recount.latest(lake)
+    cut = spark.sql("SELECT COALESCE(MAX(append_time), 0L) FROM landed").collect()[0][0]
+    events = spark.sql(compiler.counted("landed", "erased", horizon)).persist()
+    events.createOrReplaceTempView("counted")
+    root, before = lake.root / "tiles", Recount.latest(lake)
     directory = "b" if before and before.directory == "a" else "a"
     try:
-        counted = spark.sql(compiler.tiles(declaration, "applied"))
-        if before_all := bases(spark, declaration, settings, "landed", "erased"):
-            counted = counted.unionAll(before_all)
+        counted = spark.sql(all_tiles(declaration, "counted", cut, horizon))
         counted.write.mode("overwrite").parquet(str(root / directory))
+        late = events.where("late").count()
     finally:
         events.unpersist()
-    done = Recount(
-        directory, _rows(root / directory), offsets, settings.horizon_ms, declaration.fingerprint
-    )
+    tiles = _rows(root / directory)
+    done = Recount(directory, tiles, late, offsets, cut, horizon, declaration.fingerprint)
     write_json(root / "manifest.json", asdict(done))
     if before:
         shutil.rmtree(root / before.directory, ignore_errors=True)
     return done
 
 
-def recounted_tiles(lake: Lake, level: Level | None = None) -> Iterator[Tile]:
-    """The tiles of the latest recount, or those of one level."""
+def all_tiles(declaration: Declaration, events: str, cut_ms: int, horizon_ms: int) -> str:
+    """SQL of every tile and every base, from a view of `compiler.counted`."""
+    tiles = compiler.owned_tiles(declaration, events, cut_ms - horizon_ms)
+    before = bases(declaration, events, base_day(cut_ms, horizon_ms))
+    return "\nUNION ALL\n".join(part for part in (tiles, before) if part)
+
+
+def recounted_tiles(lake: Lake) -> Iterator[Tile]:
+    """The tiles of the latest recount, bases too."""
     latest = Recount.latest(lake)
-    wanted = [("level", "=", level.code)] if level else None
-    for file in _files(lake.root / "tiles" / latest.directory) if latest else ():
-        for row in pq.read_table(file, filters=wanted).to_pylist():
+    for file in recounted_files(lake, latest) if latest else ():
+        for row in pq.read_table(file).to_pylist():
             yield _tile(row)
 
 
-def compare(
-    store: str, stored: Iterable[Tile], recounted: Iterable[Tile], offsets: Mapping[str, int]
-) -> Comparison:
-    """Compares tile by tile: what was applied and the bytes of the body."""
-    ours = {_address(tile): (tile.version.applied, tile.body) for tile in recounted}
-    tiles = len(ours)
-    examples: list[str] = []
-    different = extra = 0
-    for tile in stored:
-        expected, found = ours.pop(_address(tile), None), (tile.version.applied, tile.body)
-        if expected == found:
-            continue
-        if expected is None:
-            extra += 1
-        else:
-            different += 1
-        if len(examples) < EXAMPLES:
-            examples.append(f"{' '.join(map(str, _address(tile)))}: {found}, recount {expected}")
-    examples += [f"{' '.join(map(str, a))}: not in the store" for a in list(ours)[:EXAMPLES]]
-    return Comparison(store, tiles, len(ours), different, extra, offsets, tuple(examples))
-
-
-def compare_store(settings: Settings, store: Store, keeps_all: bool) -> Comparison:
-    """A store beside the latest recount, at the recount's offsets.
-
-    `keeps_all` is False for a store that keeps a ring (Redis): of every slot the newest tile.
-    Raises `LookupError` when there is no recount yet.
-    """
-    lake = Lake(settings.lake)
-    latest = Recount.latest(lake)
-    if latest is None:
-        raise LookupError(f"No recount under {lake.root}: run `millrace nightly` first.")
-    recounted: Iterable[Tile] = recounted_tiles(lake)
-    if not keeps_all:
-        recounted = ring(recounted).values()
-    stored, recounted = (_still_kept(tiles) for tiles in (store.scan_tiles(), recounted))
-    return compare(store.name, stored, recounted, latest.offsets)
-
-
-def _still_kept(tiles: Iterable[Tile]) -> Iterator[Tile]:
-    """Those that no store has let expire."""
-    now = time.time_ns() // 1_000_000
-    return (tile for tile in tiles if tile.start > now - tile.level.kept_ms)
-
-
-def _address(tile: Tile) -> tuple[str, str, str, int]:
-    return str(tile.entity), tile.entity_id, tile.level.code, tile.start
+def recounted_files(lake: Lake, recount: Recount) -> list[Path]:
+    """Its Parquet: entity, entity_id, level (code), start (ms), applied, body."""
+    return sorted((lake.root / "tiles" / recount.directory).glob("*.parquet"))
 
 
 def _tile(row: Mapping[str, Any]) -> Tile:
@@ -158,9 +105,5 @@ def _tile(row: Mapping[str, Any]) -> Tile:
     return Tile(row["entity"], row["entity_id"], LEVEL_OF_CODE[row["level"]], version, row["body"])
 
 
-def _files(directory: Path) -> list[Path]:
-    return sorted(directory.glob("*.parquet"))
-
-
 def _rows(directory: Path) -> int:
-    return sum(pq.read_metadata(file).num_rows for file in _files(directory))
+    return sum(pq.read_metadata(file).num_rows for file in directory.glob("*.parquet"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from operator import itemgetter
 from typing import Any, Final
 
 import pyarrow.parquet as pq
@@ -22,6 +22,8 @@ from feature_store.topics import INTERACTIONS, ITEMS, PROFILES
 
 POSITION: Final = ["append_time", "offset", "reason"]
 RECENT: Final = ["event_id", "type", "item_id", "quantity", "price_minor", "query"]
+#: An interaction and where the log has it: append time, offset. Copies share a partition.
+Placed = tuple[int, int, Recent]
 DECODERS: Final[dict[Entity, Any]] = {Entity.ITEM: decode_item, Entity.USER: decode_profile}
 
 
@@ -42,26 +44,27 @@ def records(settings: Settings, lake: Lake) -> Iterator[Record]:
 
 def recents(settings: Settings, lake: Lake) -> Iterator[tuple[str, Recent]]:
     """The newest interactions of each actor, of copies the first in the log."""
-    kept: dict[str, dict[str, Recent]] = defaultdict(dict)
+    kept: dict[str, dict[str, Placed]] = defaultdict(dict)
     columns = [*POSITION, "actor", "event_time", *RECENT]
     for row in _rows(lake, settings.topic(INTERACTIONS.name), columns):
         if row["append_time"] - row["event_time"] <= settings.horizon_ms:
             mine = kept[row["actor"]]
             recent = Recent(row["event_time"], *(row[name] for name in RECENT))
-            mine.setdefault(recent.event_id, recent)
+            placed = (row["append_time"], row["offset"], recent)
+            mine[recent.event_id] = min(mine.get(recent.event_id, placed), placed)
             if len(mine) >= 2 * RECENTS_KEPT:
-                kept[row["actor"]] = {one.event_id: one for one in _newest(mine)}
+                kept[row["actor"]] = {one[2].event_id: one for one in _newest(mine)}
     for actor, mine in kept.items():
-        yield from ((actor, recent) for recent in _newest(mine))
+        yield from ((actor, recent) for _, _, recent in _newest(mine))
 
 
-def _newest(mine: dict[str, Recent]) -> list[Recent]:
-    return sorted(mine.values(), reverse=True)[:RECENTS_KEPT]
+def _newest(mine: dict[str, Placed]) -> list[Placed]:
+    return sorted(mine.values(), key=itemgetter(2), reverse=True)[:RECENTS_KEPT]
 
 
 def _rows(lake: Lake, topic: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The accepted messages of a topic, the columns named."""
-    for directory in lake.landed(topic).directories:
-        for file in sorted(Path(directory).glob("*.parquet")):
-            for batch in pq.ParquetFile(file).iter_batches(columns=list(columns)):
-                yield from (row for row in batch.to_pylist() if row["reason"] is None)
+    landed = lake.landed(topic)
+    for path in map(landed.path, landed.files):
+        for batch in pq.ParquetFile(path).iter_batches(columns=list(columns)):
+            yield from (row for row in batch.to_pylist() if row["reason"] is None)

@@ -137,6 +137,11 @@ class Version:
         """Of a tile: how many events it holds, whichever generation folded them."""
         return self.sequence // GENERATIONS
 
+    @property
+    def generation(self) -> int:
+        """Of a tile: of the job that folded it."""
+        return self.sequence % GENERATIONS
+
     def encode(self) -> str:
         """Fixed width, so that text order is version order (the stores compare prefixes)."""
         return f"{self.moment:015d}:{self.epoch:05d}:{self.sequence:012d}:"

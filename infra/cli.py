@@ -12,6 +12,7 @@ from infra.commands.dlt import dlt
 from infra.commands.features import features
 from infra.commands.forward import forward
 from infra.commands.keys import keys
+from infra.commands.lake import lake
 from infra.commands.models import models
 from infra.commands.stream import stream
 from infra.stack.errors import StackError
@@ -64,6 +65,7 @@ forward(
 app.add_typer(stream, name="stream", rich_help_panel=WORK)
 app.add_typer(dlt, name="dlt", rich_help_panel=WORK)
 app.add_typer(features, name="features", rich_help_panel=WORK)
+app.add_typer(lake, name="lake", rich_help_panel=WORK)
 app.command(rich_help_panel=WORK, context_settings={"ignore_unknown_options": True})(work.nightly)
 app.add_typer(models, name="models", rich_help_panel=WORK)
 app.command(rich_help_panel=WORK)(work.serve)
@@ -87,6 +89,13 @@ forward(
     "compare",
     "infra.compare:run",
     "Compare every streamed tile with the batch recount, at one cut.",
+    WORK,
+)
+forward(
+    app,
+    "reconcile",
+    "infra.commands.reconcile:run",
+    "Put right the stores' tiles that are older than H, by the newest recount.",
     WORK,
 )
 

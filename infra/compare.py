@@ -6,7 +6,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from batch.recount import Comparison, compare_store
+from batch.differences import Comparison
+from batch.reconcile import compare_store
 from feature_store.settings import Settings
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
@@ -17,7 +18,7 @@ def compare_stores(settings: Settings) -> list[Comparison]:
     """Redis keeps the newest tile of each slot, Cassandra every tile; both must equal."""
     hot, kept = RedisStore.connect(settings), CassandraStore.connect(settings)
     try:
-        return [compare_store(settings, hot, False), compare_store(settings, kept, True)]
+        return [compare_store(settings, hot), compare_store(settings, kept)]
     except LookupError as missing:
         raise StackError(str(missing)) from missing
     finally:

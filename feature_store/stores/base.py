@@ -184,6 +184,8 @@ class Store(Protocol):
     """A place for features. Raises `StoreUnavailable` when the service behind it fails."""
 
     name: str
+    #: Whether it keeps every tile until that expires; otherwise of each slot the newest one.
+    keeps_all: bool
 
     # -- written by the stream, repaired by the batch layer
     def write_tiles(self, tiles: Iterable[Tile]) -> None:

@@ -123,6 +123,7 @@ class CassandraStore:
     """Implements `Store` over one Cassandra keyspace."""
 
     name = "cassandra"
+    keeps_all = True
 
     def __init__(self, session: Session) -> None:
         self._session = session

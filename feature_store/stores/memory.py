@@ -29,6 +29,7 @@ class MemoryStore:
     """Implements `Store` in process."""
 
     name = "memory"
+    keeps_all = False
 
     def __init__(self) -> None:
         self._tiles: dict[tuple[str, str], dict[str, Tile]] = defaultdict(dict)

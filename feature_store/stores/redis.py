@@ -117,6 +117,7 @@ class RedisStore:
     """Implements `Store` over one Redis server."""
 
     name = "redis"
+    keeps_all = False
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self._client = client

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from batch.recount import Comparison, compare
+from batch.differences import Comparison, compare
 from feature_store.declaration import Declaration, Entity
 from feature_store.reference import Message, fold, ring
 from feature_store.stores.base import Store

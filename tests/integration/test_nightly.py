@@ -19,9 +19,10 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from nbclient import NotebookClient
 
+from batch.differences import compare
 from batch.files import read_json
 from batch.lake import Lake
-from batch.recount import compare, recounted_tiles
+from batch.recount import recounted_tiles
 from feature_store.declaration import load
 from feature_store.reference import Message, fold
 from feature_store.settings import Settings

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from batch.recount import compare
+from batch.differences import compare
 from feature_store.declaration import load
 from feature_store.reference import fold, ring
 from feature_store.settings import Settings

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from batch.bases import base_day, bases, write_bases
+from batch import compiler
+from batch.bases import base_day, bases
 from batch.decoding import SCHEMAS
 from batch.session import session
 from feature_store.aggregates import Count, Distinct
@@ -49,12 +50,14 @@ def found(spark: SparkSession, sent: list[Sent], erased: str = "") -> dict[tuple
     spark.createDataFrame(table).createOrReplaceTempView("landed")
     gone = [(erased, NOON)]
     spark.createDataFrame(gone, "user_id string, append_time long").createOrReplaceTempView("gone")
-    counted = bases(spark, DECLARED, SETTINGS, "landed", "gone")
+    counted = compiler.counted("landed", "gone", SETTINGS.horizon_ms)
+    spark.sql(counted).createOrReplaceTempView("counted")
+    until = base_day(max(message.append_time for message in log_of(sent)), SETTINGS.horizon_ms)
     return {
         (row.entity, row.entity_id): Tile(
             row.entity, row.entity_id, BASE, Version.of_tile(row.start, 0, row.applied), row.body
         )
-        for row in (counted.collect() if counted else ())
+        for row in spark.sql(bases(DECLARED, "counted", until)).collect()
     }
 
 
@@ -104,12 +107,3 @@ def test_a_base_ends_at_the_horizon_but_leaves_no_more_days_than_the_ring_keeps(
 ) -> None:
     settings = Settings(horizon_hours=hours)
     assert base_day(NOON, settings.horizon_ms) == MIDNIGHT - days * DAY
-
-
-def test_a_store_that_is_down_keeps_its_base_and_is_named() -> None:
-    nowhere = Settings(redis="redis://127.0.0.1:1/0", cassandra="127.0.0.1:1")
-    tile = Tile(Entity.USER, "ann", BASE, Version.of_tile(MIDNIGHT, 0, 1), "{}")
-    said = list(write_bases(nowhere, [tile]))
-    assert [word.split(":")[0] for word in said] == [
-        "bases NOT written, redis", "bases NOT written, cassandra",
-    ]  # fmt: skip

@@ -1,48 +1,113 @@
-"""A comparison finds every way in which a store can be wrong."""
+"""The recount follows the stream where tiles are young, and knows better where they are old."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
-from batch.recount import compare
-from feature_store.reference import fold, ring
-from feature_store.tiles import Tile, Version
-from tests.builders import DAY, NOON, log_of, purchase, view
-from tests.unit.batch.builders import DECLARATION
+import orjson
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
 
-LOG = log_of([purchase("ann", "milk", at=NOON, price=1.0), view("bob", "tea", at=NOON + DAY)])
-TILES = list(fold(DECLARATION, LOG, 90 * DAY).tiles())
+from batch import compiler
+from batch.decoding import SCHEMAS
+from batch.recount import all_tiles
+from batch.session import session
+from feature_store.aggregates import Count
+from feature_store.declaration import Declaration, Entity, Feature
+from feature_store.reference import fold
+from feature_store.tiles import DAY_1, DAYS_7
+from tests.builders import DAY, HOUR, NOON, Sent, log_of, view
+from tests.spec.engines import body, decoded
 
-
-def test_the_same_tiles_are_equal_in_any_order_and_epoch() -> None:
-    repaired = [replace(t, version=replace(t.version, epoch=3)) for t in reversed(TILES)]
-    assert compare("store", repaired, TILES, {}).equal
-
-
-def test_a_missing_an_extra_and_a_different_tile_are_told_apart() -> None:
-    first, second, *rest = TILES
-    stranger = Tile("user", "eve", first.level, Version(first.start, 0, 1), "{}")
-    wrong = replace(second, body='{"views":9}')
-    found = compare("store", [wrong, stranger, *rest], TILES, {"0": 2})
-    assert (found.missing, found.different, found.extra) == (1, 1, 1)
-    assert not found.equal
-    assert len(found.examples) == 3
-
-
-def test_one_event_applied_twice_is_seen_even_if_the_values_agree() -> None:
-    first, *rest = TILES
-    twice = replace(first, version=Version.of_tile(first.start, 0, 2))
-    assert compare("store", [twice, *rest], TILES, {}).different == 1
+H = 48 * HOUR
+MIDNIGHT = NOON - 12 * HOUR
+DECLARED = Declaration(
+    (
+        Feature("views", Entity.USER, ("view",), Count(), (DAYS_7,)),
+        Feature("views", Entity.ITEM, ("view",), Count(), (DAY_1, DAYS_7)),
+    )
+)
+Tiles = dict[tuple[str, str, str, int], tuple[int, str]]
 
 
-def test_nothing_equals_nothing_is_no_proof() -> None:
-    assert not compare("store", [], [], {}).equal
+@pytest.fixture(scope="module")
+def spark() -> SparkSession:
+    return session("recount")
 
 
-def test_a_ring_is_compared_with_what_a_ring_would_keep() -> None:
-    level = TILES[0].level
-    later = replace(TILES[0], version=Version(TILES[0].start + level.slots * level.ms, 0, 1))
-    recounted = [*TILES, later]
-    kept = ring(recounted).values()
-    assert compare("redis", kept, ring(recounted).values(), {}).equal
-    assert compare("redis", kept, recounted, {}).missing == 1
+def counted(spark: SparkSession, sent: Sequence[Sent], erased: str = "") -> Tiles:
+    """The recount of a log whose newest message is its cut; `erased` was so at noon."""
+    table = pa.Table.from_pylist(decoded(log_of([*sent])), schema=SCHEMAS["user-interactions"])
+    spark.createDataFrame(table).createOrReplaceTempView("landed")
+    gone = pa.table({"user_id": [erased], "append_time": [NOON]})
+    spark.createDataFrame(gone).createOrReplaceTempView("gone")
+    spark.sql(compiler.counted("landed", "gone", H)).createOrReplaceTempView("counted")
+    cut = max(one.arrives for one in sent)
+    rows = spark.sql(all_tiles(DECLARED, "counted", cut, H)).collect()
+    return {(r.entity, r.entity_id, r.level, r.start): (r.applied, r.body) for r in rows}
+
+
+def streamed(sent: Sequence[Sent]) -> Tiles:
+    tiles = fold(DECLARED, log_of([*sent]), H).tiles()
+    return {
+        (str(t.entity), t.entity_id, t.level.code, t.start): (t.version.applied, t.body)
+        for t in tiles
+    }
+
+
+def test_a_late_event_counts_in_the_day_that_the_batch_layer_owns(spark: SparkSession) -> None:
+    day = MIDNIGHT - 9 * DAY
+    sent = [
+        view("ann", "tea", at=day),
+        view("ann", "tea", at=day + 1, arrives=NOON - DAY),
+        view("ann", "tea", at=NOON),
+    ]
+    tiles = counted(spark, sent)
+    assert streamed(sent)["user", "ann", "d", day] == (1, body(views=1))
+    assert tiles["user", "ann", "d", day] == tiles["item", "tea", "d", day] == (2, body(views=2))
+    young = {address: tile for address, tile in tiles.items() if address[3] >= MIDNIGHT}
+    assert young.items() <= streamed(sent).items()
+    assert [tile for address, tile in tiles.items() if address[2] == "h"] == [
+        (1, body(views=1))
+    ] * 2
+
+
+def test_a_late_event_waits_until_the_stream_lets_go_of_its_day(spark: SparkSession) -> None:
+    day = MIDNIGHT - 2 * DAY
+    late = view("ann", "tea", at=day + HOUR, arrives=day + HOUR + H + 1)
+    before = [late, view("bob", "tea", at=day + H + DAY - 1)]
+    assert ("user", "ann", "d", day) not in counted(spark, before)
+    after = [late, view("bob", "tea", at=day + H + DAY)]
+    assert counted(spark, after)["user", "ann", "d", day] == (1, body(views=1))
+
+
+def test_an_event_whose_late_copy_came_first_counts_once_and_where_the_stream_counted_it(
+    spark: SparkSession,
+) -> None:
+    first = view("ann", "tea", at=NOON - 9 * DAY, arrives=NOON)
+    corrected = Sent({**first.body, "event_time": NOON}, NOON + 1)  # type: ignore[dict-item]
+    sent = [first, corrected]
+    assert counted(spark, sent) == streamed(sent)
+
+
+def test_what_came_before_an_erasure_is_in_no_tile_of_the_user(spark: SparkSession) -> None:
+    sent = [view("eve", "tea", at=NOON - HOUR), view("eve", "tea", at=NOON + HOUR)]
+    tiles = counted(spark, sent, erased="eve")
+    assert tiles["user", "eve", "d", MIDNIGHT] == (1, body(views=1))
+    assert tiles["item", "tea", "d", MIDNIGHT] == (2, body(views=2))
+
+
+def test_a_user_with_a_hundred_thousand_events_is_counted_like_any_other(
+    spark: SparkSession,
+) -> None:
+    event = view("bot", "tea", at=NOON)
+    (row,) = decoded(log_of([event]))
+    many = 100_000
+    table = pa.Table.from_pylist([row], schema=SCHEMAS["user-interactions"]).take([0] * many)
+    ids = pa.array([f"e{n}" for n in range(many)])
+    place = table.schema.get_field_index("event_id")
+    spark.createDataFrame(table.set_column(place, "event_id", ids)).createOrReplaceTempView("many")
+    spark.sql(compiler.counted("many", "gone", H)).createOrReplaceTempView("counted")
+    rows = spark.sql(all_tiles(DECLARED, "counted", NOON, H)).collect()
+    assert {orjson.loads(row.body)["views"] for row in rows} == {many}
