@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 
 from batch import training_set
-from batch.bases import STORES
 from batch.history import History
 from batch.learn import Teacher
 from batch.measure import served_scores
+from batch.reconcile import STORES
 from batch.training_set import Basket
 from feature_store.settings import Settings
 from feature_store.stores.base import Listed, Store, StoreUnavailable, TrendingList
@@ -41,9 +41,9 @@ def precompute(settings: Settings, teacher: Teacher, bundle: Bundle, made_at: in
     """
     lists = popular(bundle, made_at)
     said = []
-    for connect in STORES:
+    for kept in STORES:
         try:
-            store = connect(settings)
+            store = kept.connect(settings)
         except StoreUnavailable as error:
             said.append(f"popular lists NOT written, {error}")
             continue
