@@ -102,12 +102,12 @@ class Tonight:
         """The data gate; raises `DataRefused`."""
 
         def work(said: list[str]) -> Facts:
-            found = validate(self.spark, self.settings, self.lake)
+            found = validate(self.spark, self.settings, self.lake, self.night.root / "data_docs")
             said.append(f"{found.checks} checks, {len(found.failures)} failed")
             if found.failures:
                 self.night.finish({"refused": found.failures})  # the next run lands first
             found.require()
-            return {"checks": found.checks}
+            return {"checks": found.checks, "judged": found.measures}
 
         return self.night.stage("validate", work)
 
@@ -116,7 +116,7 @@ class Tonight:
 
         def work(said: list[str]) -> Facts:
             counted = recount(self.spark, self.settings, self.declaration, self.lake)
-            said.append(f"{counted.tiles} tiles")
+            said.append(f"{counted.tiles} tiles, {counted.late} events came late")
             return {"tiles": counted.tiles, "late": counted.late}
 
         return self.night.stage("recount", work)

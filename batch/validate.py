@@ -62,10 +62,12 @@ class Report:
             )  # fmt: skip
 
 
-def validate(spark: SparkSession, settings: Settings, lake: Lake, now: int | None = None) -> Report:
+def validate(
+    spark: SparkSession, settings: Settings, lake: Lake, docs: Path, now: int | None = None
+) -> Report:
     """Judges what was landed since the last night that passed; `now` (ms) is the wall clock.
 
-    When nothing fails, the next night begins after it.
+    The pages of Data Docs go into the directory `docs`. When nothing fails, the next night begins after it.
     """
     now = time.time_ns() // 1_000_000 if now is None else now
     landed = {topic.name: lake.landed(settings.topic(topic.name)) for topic in topics.INPUTS}
@@ -77,7 +79,6 @@ def validate(spark: SparkSession, settings: Settings, lake: Lake, now: int | Non
     subjects = [coming.log(newest, None if quiet else now), *coming.descriptions()]
     days = [*_to_judge(newest, passed["day"], accepted)]
     subjects += [coming.day(day) for day in days]
-    docs = lake.root / "data-docs"
     shutil.rmtree(docs, ignore_errors=True)
     failures = tuple(examine(subjects, docs))
     if not failures:

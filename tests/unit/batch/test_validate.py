@@ -225,7 +225,7 @@ def test_a_shop_with_few_people_is_not_judged_by_what_is_usual() -> None:
 
 
 def report(spark: SparkSession, lake: Lake, newest: int, later_h: int = 2) -> Report:
-    return validate(spark, SETTINGS, lake, newest + later_h * HOUR_MS)
+    return validate(spark, SETTINGS, lake, lake.root / "docs", newest + later_h * HOUR_MS)
 
 
 def test_nights_are_judged_once_and_a_day_that_is_right_can_be_let_pass(
