@@ -67,7 +67,8 @@ def validate(
 ) -> Report:
     """Judges what was landed since the last night that passed; `now` (ms) is the wall clock.
 
-    The pages of Data Docs go into the directory `docs`. When nothing fails, the next night begins after it.
+    The pages of Data Docs go into the directory `docs`. When nothing fails, the next night begins
+    after it.
     """
     now = time.time_ns() // 1_000_000 if now is None else now
     landed = {topic.name: lake.landed(settings.topic(topic.name)) for topic in topics.INPUTS}
