@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from batch import stages
-from batch.lake import Batch, Lake
+from batch.lake import Lake
+from batch.manifest import Batch
 from batch.need import MOST_DRIFT, Learned, need
 from batch.progress import Progress
 from batch.recipe import Recipe
@@ -32,7 +33,7 @@ def night(settings: Settings, recipe: Recipe | None = None) -> Night:
 
 def land(settings: Settings, until: int) -> None:
     rows = Batch(f"b{until}", "topic-1", {"0": 0}, {"0": until}, until, 0)
-    Lake(settings.lake).add(settings.topic(INTERACTIONS.name), rows)
+    Lake(settings.lake).add(settings.topic(INTERACTIONS.name), rows, [])
 
 
 class Killed(Exception):
