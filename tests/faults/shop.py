@@ -92,8 +92,7 @@ def open_shop(settings: Settings, where: Path, **environment: str) -> Iterator[S
             store.write_recents([(KNOWN, recent("milk", "purchase", 40 * DAY_S))])
         registry = Registry(settings.mlflow, settings.namespace)
         versions = tuple(
-            registry.publish(publish_bundle(where / f"made-{n}", rows=HISTORY[:-n]), {}, {}, {})
-            for n in (1, 2)
+            registry.publish(publish_bundle(where / f"made-{n}", rows=HISTORY[:-n])) for n in (1, 2)
         )
         registry.promote(versions[0])
         proxies = {

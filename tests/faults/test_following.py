@@ -79,4 +79,4 @@ def _damaged(shop: Shop, where: Path) -> Version:
     path = publish_bundle(where / "damaged", rows=HISTORY[:-3])
     target = path / "popularity.npy"
     target.write_bytes(target.read_bytes()[:-1] + b"\x07")
-    return shop.registry.publish(path, {}, {}, {})
+    return shop.registry.publish(path)
