@@ -54,6 +54,12 @@ STORED = [
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With an H of two days, whatever a stack of the session has."""
+    return settings.model_copy(update={"horizon_hours": 48})
+
+
+@pytest.fixture
 def lake(settings: Settings) -> Lake:
     """A finished recount of `COUNTED`."""
     lake = Lake(settings.lake)
