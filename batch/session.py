@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
@@ -20,6 +23,8 @@ DEFAULTS = {
 
 def session(name: str) -> SparkSession:
     """Starts Spark, or joins the one that runs in this process."""
+    # Workers run this Python; else they would take the first one of the path, without our packages.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     conf = SparkConf()
     for key, value in DEFAULTS.items():
         conf.setIfMissing(key, value)

@@ -5,7 +5,8 @@ request, and comes with them in one round trip. A result is taken only
 
 - if its token fits: the same bundle, interactions, profile and rules, to the letter;
 - while it is young, by the clock of this process;
-- if every item of it may still be shown, by the catalogue and the rules of this moment.
+- if every item of it may still be shown, by the catalogue and the rules of this moment. (An item
+  that can be had again is back once the list is old.)
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -32,6 +33,7 @@ class Pipeline:
     settings: Settings
     features: Declaration
     sent: SimulationReport
+    environment: Mapping[str, str]
 
     def log(self) -> list[Message]:
         """Every interaction message in Kafka, in the order of arrival."""
@@ -49,12 +51,10 @@ class Pipeline:
 
 
 @pytest.fixture(scope="session")
-def pipeline(stack: Stack) -> Iterator[Pipeline]:
+def pipeline(stack: Stack) -> Pipeline:
     """Simulated traffic, 1 % of it bad and 5 % sent twice, through every part once."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("MILLRACE_NAMESPACE", f"e2e{time.time_ns() // 1_000_000:x}")
-        for name, value in stack.environment().items():
-            environment.setenv(name, value)
+    said = {**stack.environment(), "MILLRACE_NAMESPACE": f"e2e{time.time_ns() // 1_000_000:x}"}
+    with _environment(said):
         settings = Settings()
         world = made_up_world(users=300, items=400, seed=11)
         now = time.time_ns() // 1_000_000
@@ -62,8 +62,23 @@ def pipeline(stack: Stack) -> Iterator[Pipeline]:
         sent = simulate_past(settings, world, EVENTS, DAYS, now, seed=11, faults=faults)
         for deployment in DEPLOYMENTS:
             deploy(stack, deployment)
-        ready = Pipeline(stack, settings, declaration.load(settings.features), sent)
+        ready = Pipeline(stack, settings, declaration.load(settings.features), sent, said)
         ready.drain()
         spark_submit(stack, NIGHTLY)
         stack.up(["serving"])
-        yield ready
+    return ready
+
+
+@pytest.fixture(autouse=True)
+def in_its_environment(pipeline: Pipeline) -> Iterator[None]:
+    """A test of this folder, and no other, works in the pipeline's namespace."""
+    with _environment(pipeline.environment):
+        yield
+
+
+@contextmanager
+def _environment(said: Mapping[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in said.items():
+            environment.setenv(name, value)
+        yield

@@ -248,6 +248,8 @@ class NeverStale(RuleBasedStateMachine):
         self.number += 1
         self.world.hot.write_records([record(item, NOW + self.number, available=available)])
         self.world.settle()
+        if available:  # what can be had again is back when the kept list is old
+            self.clock.now_ms += int((GOOD_FOR_S + 1) * 1_000)
 
     @rule(seconds=strategies.sampled_from([-3_600, -5, 1, 30, 61, 7_200]))
     def wait(self, seconds: int) -> None:
