@@ -10,7 +10,7 @@ ARGS ?=
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
-setup: ## Make this checkout ready: uv, Java 17, Maven, redis-server, Python environment, jars
+setup: ## Make this checkout ready: uv, Java 17, Maven, redis-server, a C compiler, Python environment, jars
 	@infra/setup.sh
 
 demo: setup ## Watch real purchases flow through everything until a click changes an answer

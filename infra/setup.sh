@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes this checkout ready to run: uv, Java 17, Maven, redis-server, OpenMP, the environment, the jars.
+# Makes this checkout ready: uv, Java 17, Maven, redis-server, OpenMP, a C compiler, the environment, the jars.
 # Each step is skipped when it is done already, so calling it twice costs a second.
 set -eu
 cd "$(dirname "$0")/.."
@@ -46,11 +46,15 @@ has_openmp() {
   [ ! -x "$ldconfig" ] || "$ldconfig" -p | grep -q 'libgomp\.so\.1'
 }
 
+# Serving compiles its two kernels where it runs (models/kernels.py); without, it is slower.
+has_compiler() { command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null; }
+
 missing_packages() {
   [ -n "$(find_java)" ] || printf 'openjdk-17-jdk-headless '
   command -v mvn >/dev/null || printf 'maven '
   command -v redis-server >/dev/null || printf 'redis-server '
   has_openmp || printf 'libgomp1 '
+  has_compiler || printf 'gcc libc6-dev '
 }
 
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -91,7 +95,7 @@ if [ -n "$missing" ]; then
   elif command -v brew >/dev/null; then
     fail "missing: $missing- type \`brew install openjdk@17 maven redis libomp\`, then \`make setup\`."
   else
-    fail "missing: $missing- install a full Java 17, Maven, redis-server and the OpenMP runtime, then \`make setup\`."
+    fail "missing: $missing- install a full Java 17, Maven, redis-server, the OpenMP runtime and a C compiler, then \`make setup\`."
   fi
 fi
 JAVA_HOME=$(find_java)
