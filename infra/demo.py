@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -91,7 +92,7 @@ class Story:
                 equal = show(self.console, compare_stores(self.settings))
             with self._step("answer"):
                 timed = self._click()
-        self._close()
+        self._close(_telling(timed).before["user_id"])
         return self._summary(sent, equal, timed, peak)
 
     def _start(self) -> None:
@@ -162,10 +163,11 @@ class Story:
         self.console.print(table)
         self.console.print(f"  the list knew of the click after {click.milliseconds:.0f} ms")
 
-    def _close(self) -> None:
+    def _close(self, user: str) -> None:
+        """Where to go on looking, with `--keep`: the storefront opens as the user who clicked."""
         at = self.stack.environment()
         for what, where in (
-            ("storefront", at["MILLRACE_SERVING"]),
+            ("storefront", f"{at['MILLRACE_SERVING']}/#{quote(user, safe='')}"),
             ("API", f"{at['MILLRACE_SERVING']}/docs"),
             ("Flink", at["MILLRACE_FLINK"]),
             ("MLflow", at["MILLRACE_MLFLOW"]),
