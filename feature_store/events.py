@@ -114,8 +114,8 @@ class ShownItem(BaseModel):
     sources: list[str] = Field(description="Candidate sources that offered it.")
     vector: list[float | None] | None = Field(
         None,
-        description="What it was ranked by, in the order of `vectors.columns`, null for NaN; null "
-        "as a whole where ranked without, and in a list kept before (`made_as` has it).",
+        description="What it was ranked by, in the order of `models.rows.columns`, null for NaN; "
+        "null as a whole where ranked without, and in a list kept before (`made_as` has it).",
     )
 
 

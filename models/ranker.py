@@ -28,7 +28,7 @@ class RankerRefused(ValueError):
 
 
 class Ranker:
-    """Scores a matrix of `vectors.columns`; NaN is a value the trees know."""
+    """Scores a matrix of `models.rows.columns`; NaN is a value the trees know."""
 
     def __init__(self, text: str, columns: Sequence[str]) -> None:
         """`text` is LightGBM's own; raises `RankerRefused` when its columns are not `columns`."""

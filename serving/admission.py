@@ -6,24 +6,16 @@ import asyncio
 from collections import deque
 from typing import Final
 
-import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.problems import MEDIA_TYPE
+from serving.problems import MEDIA_TYPE, body
 from serving.telemetry import Telemetry
 
 #: Orchestrators and Prometheus must see an overloaded process, so these are never refused.
 ALWAYS: Final = ("/health/", "/metrics")
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 RETRY_AFTER_S: Final = 1
-BODY: Final = orjson.dumps(
-    {
-        "type": "about:blank",
-        "title": "Service Unavailable",
-        "status": 503,
-        "detail": "Too many requests are at work here. Try again after Retry-After seconds.",
-    }
-)
+BODY: Final = body(503, "Too many requests are at work here. Try again after Retry-After seconds.")
 #: Made once: under overload most answers are this one, and each takes time from a real one.
 REFUSAL: Final[tuple[Message, Message]] = (
     {

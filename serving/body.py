@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from serving.problems import Problem
+from serving.problems import Problem, field_errors, invalid
+
+M = TypeVar("M", bound=BaseModel)
 
 
 async def _body(request: Request) -> bytes:
@@ -21,6 +23,14 @@ async def _body(request: Request) -> bytes:
 
 #: The bytes of a JSON body.
 Body = Annotated[bytes, Depends(_body)]
+
+
+def parsed(model: type[M], body: bytes) -> M:
+    """What a body says; raises the 422 of one that does not fit."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid(field_errors(list(error.errors(include_input=False)))) from None
 
 
 def describe(*models: type[BaseModel], batch: bool, example: Any) -> dict[str, Any]:

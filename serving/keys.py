@@ -17,11 +17,11 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from feature_store.events import Identifier
+from feature_store.tiles import DAY_MS
 
 #: A token reads `mr_<key id>_<secret>`; secret scanners find it by its start.
 PREFIX: Final = "mr"
 SECRET_BYTES: Final = 32
-DAY_MS: Final = 86_400_000
 
 
 class Scope(StrEnum):

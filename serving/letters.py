@@ -60,7 +60,7 @@ class KafkaLetters:
 
 
 class DeadLetters:
-    """The newest counts; None where Kafka did not answer the last time."""
+    """The newest counts; None until Kafka has answered once."""
 
     def __init__(self, letters: Letters) -> None:
         self._letters = letters

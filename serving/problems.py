@@ -64,13 +64,19 @@ def field_errors(raised: list[Any]) -> list[FieldError]:
     ]
 
 
+def body(status: int, detail: str, **more: Any) -> bytes:
+    """A problem as JSON."""
+    title = HTTPStatus(status).phrase
+    return orjson.dumps(
+        {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    )
+
+
 def response(
     status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
     """A problem as an HTTP answer."""
-    title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
-    return Response(orjson.dumps(body), status, dict(headers or {}), MEDIA_TYPE)
+    return Response(body(status, detail, **more), status, dict(headers or {}), MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from prometheus_client import Counter, Histogram
 from pydantic import Field
 
 from serving.answers import Answer
@@ -26,7 +27,7 @@ class DeadLetterCount(Answer):
     """Messages that could not be applied."""
 
     topic: str
-    messages: int | None = Field(description="null while Kafka does not answer")
+    messages: int | None = Field(description="null until Kafka has answered once")
 
 
 class StatusAnswer(Answer):
@@ -50,8 +51,8 @@ def status_of(parts: Parts) -> StatusAnswer:
         bundle=live.bundle.id if live else None,
         bundle_made_at=live.bundle.manifest.created_at if live else None,
         trending_published_at=_published_at(parts),
-        answers=_total(parts, "millrace_serving_step_seconds_count", step="answer"),
-        answers_degraded=_total(parts, "millrace_serving_degraded_total"),
+        answers=_total(parts.telemetry.steps, "_count", step="answer"),
+        answers_degraded=_total(parts.telemetry.degraded, "_total"),
         dead_letters=[
             DeadLetterCount(topic=topic, messages=count)
             for topic, count in parts.dead_letters.counts.items()
@@ -88,8 +89,7 @@ def _published_at(parts: Parts) -> int | None:
     return published.published_at if published else None
 
 
-def _total(parts: Parts, name: str, **labels: str) -> int:
-    samples = (sample for metric in parts.telemetry.registry.collect() for sample in metric.samples)
-    return int(
-        sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
-    )
+def _total(metric: Counter | Histogram, kind: str, **labels: str) -> int:
+    """The sum of a metric's samples of one kind, by the end of their name, with these labels."""
+    samples = (s for family in metric.collect() for s in family.samples if s.name.endswith(kind))
+    return int(sum(s.value for s in samples if labels.items() <= s.labels.items()))

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from time import perf_counter
-
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -97,15 +93,6 @@ class Telemetry:
             f"{prefix}_background_failures", "Failed turns of a background task.", ["task"],
             registry=registry,
         )  # fmt: skip
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Times one step of a recommendation."""
-        started = perf_counter()
-        try:
-            yield
-        finally:
-            self.steps.labels(name).observe(perf_counter() - started)
 
     def exposition(self) -> bytes:
         """What Prometheus scrapes."""

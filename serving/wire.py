@@ -10,10 +10,9 @@ import asyncio
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.problems import MEDIA_TYPE
+from serving.problems import MEDIA_TYPE, body
 
 #: More than any real request has. `ServingSettings.max_head_bytes` is stricter, and says which.
 HEAD_BYTES: Final = 65_536
@@ -72,13 +71,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         if self.transport.is_closing():
             return
-        said = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
-        body = orjson.dumps(said)
+        said = body(status, detail)
         head = (
             f"HTTP/1.1 {status:d} {status.phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(said)}\r\nconnection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + body)
+        self.transport.write(head.encode() + said)
         self.transport.close()
 
     def _calm(self) -> None:

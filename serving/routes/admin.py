@@ -7,14 +7,13 @@ from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from feature_store.stores.base import StoreUnavailable
 from serving.answers import RulesAnswer
-from serving.body import Body, describe
+from serving.body import Body, describe, parsed
 from serving.curation import Curated
 from serving.parts import Running
-from serving.problems import Problem, field_errors, invalid
+from serving.problems import Problem
 from serving.security import ADMIN
 
 router = APIRouter(prefix="/api/admin", tags=["administration"])
@@ -37,10 +36,7 @@ def rules(parts: Running) -> Response:
 )
 def put_rules(body: Body, parts: Running) -> Response:
     """Replaces the rules: here at once, in every process within about a second."""
-    try:
-        curated = Curated.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid(field_errors(list(error.errors(include_input=False)))) from None
+    curated = parsed(Curated, body)
     try:
         failed = parts.curation.replace(curated)
     except StoreUnavailable as error:

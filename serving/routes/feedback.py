@@ -9,14 +9,13 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from feature_store.events import Identifier, InteractionType, anonymous
 from feature_store.stores.base import Recent
 from serving.answers import Accepted
-from serving.body import Body, describe
+from serving.body import Body, describe, parsed
 from serving.parts import Running
-from serving.problems import field_errors, invalid
 from serving.routes.interactions import NewInteraction, accept
 from serving.security import WRITE, Asking
 
@@ -52,10 +51,7 @@ class Feedback(BaseModel):
 )
 def feedback(body: Body, parts: Running, asking: Asking) -> Response:
     """Accepts feedback; what was disliked or is not interesting leaves the next list already."""
-    try:
-        said = Feedback.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid(field_errors(list(error.errors(include_input=False)))) from None
+    said = parsed(Feedback, body)
     now = time.time_ns() // 1_000_000
     message = NewInteraction(
         event_id=said.event_id or uuid.uuid4().hex,

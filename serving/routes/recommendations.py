@@ -8,16 +8,15 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from feature_store.events import Identifier, InteractionType, Milliseconds, anonymous, minor_units
 from feature_store.stores.base import RECENTS_KEPT, Recent
 from serving.answers import Recommendations, WhyAnswer
 from serving.ask import CURSOR, Ask, Context, Mode, marks
-from serving.body import Body, describe
+from serving.body import Body, describe, parsed
 from serving.catalogue import Filter
 from serving.parts import Running
-from serving.problems import field_errors, invalid
 from serving.security import READ, WHOLE, Asking
 from serving.segments import PathId
 
@@ -161,10 +160,7 @@ def recommendations_of_state(body: Body, parts: Running, asking: Asking) -> Resp
 
     Without `user_id` and `session_id`, no store is read and nothing is kept.
     """
-    try:
-        wanted = WantedOfState.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid(field_errors(list(error.errors(include_input=False)))) from None
+    wanted = parsed(WantedOfState, body)
     ask = wanted.ask_at(time.time_ns() // 1_000_000)
     if ask.actor:
         asking.must_be(ask.actor)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from feature_store.events import (
     Identifier,
@@ -19,10 +19,10 @@ from feature_store.events import (
 )
 from feature_store.topics import PROFILES
 from serving.answers import Accepted, History, UserAnswer, UserEvent
-from serving.body import Body, describe
+from serving.body import Body, describe, parsed
 from serving.features import Features
 from serving.parts import Parts, Running
-from serving.problems import FieldError, Problem, field_errors, invalid
+from serving.problems import FieldError, Problem, invalid
 from serving.publisher import KafkaUnavailable, Outgoing
 from serving.security import READ, WRITE
 from serving.segments import PathId
@@ -120,10 +120,7 @@ def _place(cursor: str) -> tuple[int, str]:
 
 
 def _message(user_id: str, body: bytes) -> dict[str, Any]:
-    try:
-        said = NewProfile.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid(field_errors(list(error.errors(include_input=False)))) from None
+    said = parsed(NewProfile, body)
     if said.user_id not in (None, user_id):
         raise invalid([FieldError(field="body.user_id", reason="differs from the path")])
     return {**said.model_dump(exclude_none=True), "user_id": user_id}
