@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from feature_store.settings import Settings
 from serving import logs, problems
 from serving.admission import Admission
 from serving.connect import connect
+from serving.drain import Closing
 from serving.middleware import Bounds, Observed
 from serving.parts import Parts
 from serving.routes import routers
@@ -49,6 +51,7 @@ def app_of(parts: Parts, spans: SpanExporter | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         parts.start()
+        parts.drain.watch(asyncio.get_running_loop())
         yield
         parts.stop()
         if traces:
@@ -73,6 +76,7 @@ def app_of(parts: Parts, spans: SpanExporter | None = None) -> FastAPI:
     _surround(app, parts.rules, parts.telemetry)
     if traces:
         app.add_middleware(Traced, provider=traces)
+    app.add_middleware(Closing, drain=parts.drain)
     return app
 
 

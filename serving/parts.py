@@ -17,6 +17,7 @@ from serving.cache import Results
 from serving.catalogue import Catalogue
 from serving.champion import Champion, Champions
 from serving.curation import Curation
+from serving.drain import Drain
 from serving.features import FeatureReader
 from serving.flights import Flights
 from serving.guard import Ladder
@@ -73,6 +74,7 @@ class Parts:
     recommender: Recommender
     protection: Protection
     dead_letters: DeadLetters
+    drain: Drain
     loops: tuple[Loop, ...]
 
     @classmethod
@@ -111,6 +113,7 @@ class Parts:
             ),
             protection=protection,
             dead_letters=dead_letters,
+            drain=Drain(rules.drain_s),
             loops=(
                 *outside.connecting,
                 Loop("keys", rules.refresh_s, protection.keys.refresh, telemetry),

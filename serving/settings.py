@@ -49,6 +49,9 @@ class ServingSettings(BaseSettings):
     queue_ms: int = Field(250, ge=1, description="How long they wait before they get it too.")
     max_head_bytes: int = Field(16_384, ge=1_024, description="Path, query and headers.")
     body_deadline_s: float = Field(10.0, gt=0, description="A slower body gets a 408.")
+    drain_s: float = Field(
+        0.5, ge=0, description="How long answers say `Connection: close` before SIGTERM counts."
+    )
     links: dict[str, str] = Field({}, description="Other pages that /status names (JSON object).")
     cors: frozenset[str] = Field(
         frozenset(), description="Origins of web pages that may call this API (JSON list)."

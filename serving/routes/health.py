@@ -24,6 +24,8 @@ def live() -> Response:
 @router.get("/health/ready", response_model=Health, dependencies=[PUBLIC])
 def ready(parts: Running) -> Response:
     """200 with a bundle in memory; stores may be out, the answers then say so."""
+    if parts.drain.begun:
+        return response(503, "Not ready: this process is ending.", {"Retry-After": "5"})
     if not parts.needs("champion"):
         return Health(status="ready").response()
     champion = parts.champion
