@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, reduce
@@ -82,6 +82,28 @@ class Feature:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How an entity's tiles become columns: the windows, each once, and for each column its name,
+    its feature and the number of its window.
+    """
+
+    windows: tuple[Window, ...]
+    names: tuple[str, ...]
+    columns: tuple[tuple[Feature, int], ...]
+
+    @classmethod
+    def of(cls, features: Sequence[Feature]) -> Reading:
+        """The columns of these features, in order."""
+        windows = tuple(dict.fromkeys(w for feature in features for w in feature.windows))
+        pairs = [(feature, window) for feature in features for window in feature.windows]
+        return cls(
+            windows,
+            tuple(feature.column(window) for feature, window in pairs),
+            tuple((feature, windows.index(window)) for feature, window in pairs),
+        )
+
+
 class DeclarationError(ValueError):
     """A declaration that cannot be compiled; the message says what to change."""
 
@@ -112,6 +134,11 @@ class Declaration:
     def _listed(self) -> dict[tuple[Entity, Level | None], tuple[Feature, ...]]:
         """What `of` was asked for: every request asks again."""
         return {}
+
+    @cached_property
+    def readings(self) -> Mapping[Entity, Reading]:
+        """How the windows of each entity are read: every request asks."""
+        return {entity: Reading.of(self.of(entity)) for entity in Entity}
 
     def find(self, entity: Entity, name: str) -> Feature | None:
         """The feature of that name, if it is declared."""

@@ -40,7 +40,7 @@ def of_user(user: UserState, now: int) -> tuple[float, ...]:
         len(user.recents),
         sum(1 for _ in user.tiles.covered(DAYS_28, now)),
         days_between_visits(user.recents),
-        float(np.mean(paid)) if paid else np.nan,
+        sum(paid) / len(paid) if paid else np.nan,
         max(paid, default=np.nan),
         len(current),
         intent(current),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from feature_store.sessions import session, visits
+from feature_store.lookup import Doubles, Places
+from feature_store.sessions import SESSION_GAP_MS, session
 from feature_store.stores.base import Recent
 from feature_store.tiles import DAY_MS
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
 
 PAIR: Final = (
     "pair_interactions",
@@ -38,19 +41,22 @@ def of_pairs(
     now: int,
 ) -> Floats:
     """The columns of `PAIR`, (candidates, columns); NaN where there is nothing to tell from."""
-    known = [recent for recent in recents if recent.item_id in index_of]
-    if not known:
+    positions = np.asarray([index_of.get(recent.item_id, -1) for recent in recents], np.int32)
+    known = positions >= 0
+    if not known.any():
         return _strangers(len(candidates))
-    seen = np.asarray([index_of[recent.item_id] for recent in known], np.int32)
-    same = candidates[:, None] == seen[None, :]
-    in_session = sum(recent.item_id in index_of for recent in session(recents, now))
-    since, between = _habit(same, known, now)
+    seen = positions[known]
+    times = np.asarray([recent.event_time for recent in recents], np.float64)[known]
+    in_session = int(np.count_nonzero(known[: len(session(recents, now))]))
+    met = _Met.of(seen, times, in_session, now)
+    place = Places.of(candidates, met.items)
+    since, between = place.pick(met.since, np.nan), place.pick(met.between, np.nan)
     values = (
-        same.sum(axis=1),
+        place.pick(met.count, 0),
         since,
         between,
         since / between,
-        same[:, :in_session].sum(axis=1),
+        place.pick(met.in_session, 0),
         _share(items.category, seen, candidates),
         _share(items.brand, seen, candidates),
         _log_ratio(items.price_minor[candidates], items.price_minor[seen]),
@@ -65,39 +71,54 @@ def _strangers(count: int) -> Floats:
     return np.tile(np.asarray(row, np.float32), (count, 1))
 
 
-def _habit(
-    same: npt.NDArray[np.bool_], known: Sequence[Recent], now: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Days since the last interaction with each candidate, and between its visits on the mean."""
-    # Recents are newest first, so a candidate's first one is its newest.
-    times = np.asarray([recent.event_time for recent in known], np.float64)
-    newest = times[same.argmax(axis=1)]
-    oldest = times[len(times) - 1 - same[:, ::-1].argmax(axis=1)]
-    numbers = visits(known)
-    met: set[tuple[str, int]] = set()
-    first = []
-    for recent, number in zip(known, numbers, strict=True):
-        first.append((recent.item_id, number) not in met)
-        met.add((recent.item_id, number))
-    pauses = (same & np.asarray(first)).sum(axis=1) - 1
-    since = np.where(same.any(axis=1), (now - newest) / DAY_MS, np.nan)
-    between = np.full(len(same), np.nan)
-    again = pauses > 0
-    between[again] = (newest[again] - oldest[again]) / DAY_MS / pauses[again]
-    return since, between
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """The items of the last interactions, ascending, and what happened to each: all (items,).
+
+    `since` is days since the newest interaction, `between` the mean days between its visits.
+    """
+
+    items: Ints
+    count: Longs
+    in_session: Longs
+    since: Doubles
+    between: Doubles
+
+    @classmethod
+    def of(cls, seen: Ints, times: Doubles, in_session: int, now: int) -> _Met:
+        """From positions and times of interactions, newest first."""
+        items, first, group, count = np.unique(
+            seen, return_index=True, return_inverse=True, return_counts=True
+        )
+        last = np.zeros(len(items), np.int64)
+        last[group] = np.arange(len(seen))  # of several rows of an item, the last one stays
+        newest, oldest = times[first], times[last]
+        pauses = _visits(group, times, len(items)) - 1
+        between = np.full(len(items), np.nan)
+        np.divide((newest - oldest) / DAY_MS, pauses, out=between, where=pauses > 0)
+        recently = np.bincount(group[:in_session], minlength=len(items))
+        return cls(items, count, recently, (now - newest) / DAY_MS, between)
+
+
+def _visits(group: Longs, times: Doubles, groups: int) -> Longs:
+    """In how many visits each of the groups occurs, (groups,)."""
+    visit = np.concatenate([[0], np.cumsum(times[:-1] - times[1:] > SESSION_GAP_MS)])
+    width = int(visit[-1]) + 1
+    return np.bincount(np.unique(group * width + visit) // width, minlength=groups)
 
 
 def _log_ratio(prices: Floats, paid: Floats) -> Floats:
     """How far each price is from the usual one; NaN where either is unknown or zero."""
-    known = paid[paid > 0]
+    known = np.sort(paid[paid > 0])
     if not len(known):
         return np.full(len(prices), np.nan, dtype=np.float32)
-    ratios = np.where(prices > 0, prices, np.nan) / np.median(known)
+    usual = (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2  # the median
+    ratios = np.where(prices > 0, prices, np.nan) / usual
     return np.asarray(np.log(ratios), dtype=np.float32)
 
 
 def _share(codes: Ints, seen: Ints, candidates: Ints) -> Floats:
     """The share of the seen items that have the candidate's code (0 for unknown)."""
-    mine = codes[seen]
-    shares = (codes[candidates][:, None] == mine[None, :]).mean(axis=1)
-    return np.where(codes[candidates] < 0, 0.0, shares).astype(np.float32)
+    mine, wanted = np.sort(codes[seen]), codes[candidates]
+    same = mine.searchsorted(wanted, "right") - mine.searchsorted(wanted, "left")
+    return np.where(wanted < 0, 0.0, same / len(mine)).astype(np.float32)

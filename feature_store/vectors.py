@@ -52,17 +52,16 @@ def columns(declaration: Declaration, sources: Sequence[str]) -> tuple[str, ...]
 
 def window_columns(declaration: Declaration, entity: Entity) -> tuple[str, ...]:
     """The columns that an entity's windows fill."""
-    return tuple(f.column(w) for f in declaration.of(entity) for w in f.windows)
+    return declaration.readings[entity].names
 
 
 def window_values(
     declaration: Declaration, entity: Entity, tiles: TileSet, now: int
 ) -> list[float]:
     """The values of `window_columns`, read from an entity's tiles as of `now` (ms)."""
-    features = declaration.of(entity)
-    windows = {window for feature in features for window in feature.windows}
-    covered = {window: tuple(tiles.covered(window, now)) for window in windows}
-    return [f.merged(covered[w], w, now) for f in features for w in f.windows]
+    reading = declaration.readings[entity]
+    covered = [tuple(tiles.covered(window, now)) for window in reading.windows]
+    return [f.merged(covered[n], reading.windows[n], now) for f, n in reading.columns]
 
 
 def matrix(

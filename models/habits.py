@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from feature_store.lookup import Doubles, Places
 from feature_store.tiles import DAY_MS
-from models.interactions import Bools, Floats, Ints, Longs
+from models.interactions import Floats, Ints
 from models.own import Owned
 from models.repeats import Repeats
-
-_Doubles = npt.NDArray[np.float64]
 
 HABIT: Final = (
     "own_strength",
@@ -49,7 +47,7 @@ def of_candidates(
 
     `category` and `brand` are codes by item, -1 for unknown.
     """
-    mine = _Mine.of(owned.items, positions)
+    mine = Places.of(positions, owned.items)
     bought = mine.pick(owned.bought, 0)
     known = bought > 0
     since = np.where(known, (now - mine.pick(owned.last, 0)) / DAY_MS, np.nan)
@@ -58,7 +56,7 @@ def of_candidates(
     total = max(float(np.maximum(owned.strengths, 0).sum()), 1e-9)
     days = repeats.days[positions]
     kind = _Kinds.of(owned, category, positions, now)
-    values: tuple[_Doubles | Floats, ...] = (
+    values: tuple[Doubles | Floats, ...] = (
         strength,
         strength / total,
         bought,
@@ -82,41 +80,21 @@ def of_candidates(
 
 
 @dataclass(frozen=True)
-class _Mine:
-    """Where each candidate is among a person's items, if it is."""
-
-    rows: Longs
-    there: Bools
-
-    @classmethod
-    def of(cls, mine: Ints, positions: Ints) -> _Mine:
-        if not len(mine):
-            return cls(np.zeros(len(positions), np.int64), np.zeros(len(positions), np.bool_))
-        rows = np.minimum(np.searchsorted(mine, positions), len(mine) - 1)
-        return cls(rows, mine[rows] == positions)
-
-    def pick(self, values: npt.NDArray[np.generic], otherwise: float) -> _Doubles:
-        """The candidates' values, (candidates,)."""
-        if not len(values):
-            return np.full(len(self.rows), otherwise)
-        return np.where(self.there, values[self.rows], otherwise).astype(np.float64)
-
-
-@dataclass(frozen=True)
 class _Kinds:
     """What a person did with all items of each candidate's kind (a category, a brand)."""
 
-    strength: _Doubles
-    bought: _Doubles
-    items: _Doubles
-    since: _Doubles
+    strength: Doubles
+    bought: Doubles
+    items: Doubles
+    since: Doubles
 
     @classmethod
     def of(cls, owned: Owned, codes: Ints, positions: Ints, now: int) -> _Kinds:
         """Zero, and NaN days, where a person did nothing or the kind is unknown."""
         unique, group = np.unique(codes[owned.items], return_inverse=True)
-        kind = _Mine.of(unique.astype(np.int32), codes[positions])
-        kind = _Mine(kind.rows, kind.there & (codes[positions] >= 0))
+        wanted = codes[positions]
+        kind = Places.of(wanted, unique)
+        kind = Places(kind.rows, kind.there & (wanted >= 0))
         last = np.zeros(len(unique), np.int64)
         np.maximum.at(last, group, owned.last)
         strength = np.bincount(group, np.maximum(owned.strengths, 0), len(unique))
@@ -129,7 +107,7 @@ class _Kinds:
         )
 
 
-def _between(mine: _Mine, owned: Owned, bought: _Doubles) -> _Doubles:
+def _between(mine: Places, owned: Owned, bought: Doubles) -> Doubles:
     """Days between purchases of each candidate on the mean; NaN before the second one."""
     span = (mine.pick(owned.last, 0) - mine.pick(owned.first, 0)) / DAY_MS
     return np.where(bought > 1, span / np.maximum(bought - 1, 1), np.nan)

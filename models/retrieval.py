@@ -13,11 +13,12 @@ from typing import Final
 
 import numpy as np
 
+from feature_store.lookup import Places
 from feature_store.stores.base import UserState
-from models.interactions import Floats, Ints
+from models.interactions import Bools, Floats, Ints, Longs
 from models.own import Owned
 from models.sources import SOURCES, Sources
-from models.topk import top_of
+from models.topk import top
 
 #: How many candidates each source may offer: of their own items, or of items new to the person.
 CAPS: Final[Mapping[str, int]] = MappingProxyType(
@@ -95,19 +96,43 @@ def retrieve(
         "trending": _trending(trending, sources.index_of, far["trending"]),
         "popular": (popular[: far["popular"]], popularity[: far["popular"]]),
     }
-    mine = top_of(items, strengths, caps["own"])
-    weak = np.setdiff1d(items[strengths > 0], mine[0])
-    offers = {name: _beyond(offer, items, weak, caps[name]) for name, offer in offers.items()}
-    positions, scores = _union({**offers, "own": mine})
+    positions, scores = _union(_offered(offers, owned, caps))
     return Candidates(positions, scores, owned)
 
 
-def _beyond(offer: Offer, owned: Ints, weak: Ints, cap: int) -> Offer:
-    """An offer, best first, up to its `cap`-th item that is not owned, less the `weak` own ones."""
-    positions, scores = offer
-    kept = np.cumsum(~np.isin(positions, owned)) <= cap
-    kept &= ~np.isin(positions, weak)
-    return positions[kept], scores[kept]
+@dataclass(frozen=True, slots=True)
+class _Offers:
+    """Offers one after the other: of an item, by the source with this number, with this score."""
+
+    items: Ints
+    source: Ints
+    scores: Floats
+
+
+def _offered(offers: Mapping[str, Offer], owned: Owned, caps: Mapping[str, int]) -> _Offers:
+    """Each offer, best first, up to its cap-th item that is not owned, and the strongest own ones.
+
+    Of the person's own items, those that are too weak for `own` are nobody's.
+    """
+    strongest, strength = top(owned.strengths, caps["own"])
+    strong = np.zeros(len(owned.items), np.bool_)
+    strong[strongest] = True
+    weak = (owned.strengths > 0) & ~strong
+    lengths = [len(items) for items, _ in offers.values()]
+    items = np.concatenate([items for items, _ in offers.values()])
+    own = Places.of(items, owned.items)
+    new = np.concatenate([[0], np.cumsum(~own.there)])
+    ends = np.cumsum(lengths)
+    most = new[ends - lengths] + [caps[name] for name in offers]
+    kept = new[1:] <= np.repeat(most, lengths)
+    if len(weak):
+        kept &= ~(own.there & weak.take(own.rows, mode="clip"))
+    numbers = [SOURCES.index(name) for name in offers]
+    return _Offers(
+        np.concatenate([items[kept], owned.items[strongest]]),
+        np.repeat([*numbers, SOURCES.index("own")], [*_kept(kept, ends), len(strongest)]),
+        np.concatenate([np.concatenate([s for _, s in offers.values()])[kept], strength]),
+    )
 
 
 def _trending(listed: Sequence[tuple[str, float]], index_of: Mapping[str, int], cap: int) -> Offer:
@@ -115,10 +140,14 @@ def _trending(listed: Sequence[tuple[str, float]], index_of: Mapping[str, int], 
     return np.asarray(known, np.int32), 1 / np.arange(1, len(known) + 1, dtype=np.float32)
 
 
-def _union(offers: Mapping[str, Offer]) -> Offer:
-    positions = np.unique(np.concatenate([offers[name][0] for name in SOURCES]))
+def _kept(kept: Bools, ends: Longs) -> Longs:
+    """How many of each run are kept; run r ends before `ends[r]`."""
+    return np.diff(np.concatenate([[0], np.cumsum(kept)])[ends], prepend=0)
+
+
+def _union(offers: _Offers) -> Offer:
+    """Every item offered, ascending, and what each source scored it: NaN where it did not."""
+    positions, row = np.unique(offers.items, return_inverse=True)
     scores = np.full((len(positions), len(SOURCES)), np.nan, np.float32)
-    for column, name in enumerate(SOURCES):
-        offered, values = offers[name]
-        scores[np.searchsorted(positions, offered), column] = values
-    return positions.astype(np.int32), scores
+    scores[row, offers.source] = offers.scores
+    return positions.astype(np.int32, copy=False), scores

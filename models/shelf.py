@@ -35,9 +35,11 @@ class Shelf:
         codes, group = np.unique(self.category[items[known]], return_inverse=True)
         weights = np.bincount(group, strengths[known]).astype(np.float32)
         codes, weights = top_of(codes, weights / weights.sum(), CATEGORIES)
-        parts = [slice(self.indptr[code], self.indptr[code + 1]) for code in codes]
-        found = np.concatenate([self.items[part] for part in parts])
-        scores = np.concatenate([w * self.shares[p] for w, p in zip(weights, parts, strict=True)])
+        first = self.indptr[codes]
+        counts = self.indptr[codes + 1] - first
+        ends = np.cumsum(counts)
+        rows = np.arange(ends[-1]) + np.repeat(first - ends + counts, counts)
+        found, scores = self.items[rows], np.repeat(weights, counts) * self.shares[rows]
         return top_of(found, scores, cap)
 
 

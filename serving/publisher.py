@@ -116,7 +116,7 @@ class KafkaPublisher:
             acks="all",
             enable_idempotence=False,
             linger_ms=linger_ms,
-            compression_type="gzip" if linger_ms else None,
+            compression_type="zstd" if linger_ms else None,
             request_timeout_ms=deadline_ms,
             delivery_timeout_ms=deadline_ms + linger_ms,
             max_block_ms=deadline_ms,

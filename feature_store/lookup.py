@@ -1,0 +1,36 @@
+"""Where values stand in a sorted array: what `np.isin` answers, without sorting anything again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.generic]
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """For each value, `there`: whether the sorted array holds it; and, if so, in which row."""
+
+    rows: npt.NDArray[np.int64]
+    there: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, values: npt.NDArray[Any], among: npt.NDArray[Any]) -> Places:
+        """`among` is sorted and of the same type as `values`; of equal ones, the first counts."""
+        if not len(among):
+            return cls(np.zeros(len(values), np.int64), np.zeros(len(values), np.bool_))
+        rows = among.searchsorted(values)
+        return cls(rows, among.take(rows, mode="clip") == values)
+
+    def pick(self, held: npt.NDArray[Any], otherwise: float) -> Doubles:
+        """What a column of the sorted array's rows holds for each value, (values,)."""
+        if not len(held):
+            return np.full(len(self.rows), otherwise, np.float64)
+        found = np.full(len(self.rows), otherwise, np.float64)
+        np.copyto(found, held.take(self.rows, mode="clip"), where=self.there)
+        return found
