@@ -29,6 +29,10 @@ PLAIN: Final = ("lambdarank", "rank_xendcg", "regression", "regression_l1", "hub
 CATEGORICAL, DEFAULT_LEFT, MISSING_SHIFT, MISSING_NONE, MISSING_NAN = 1, 2, 2, 0, 2
 
 
+#: LightGBM reads as zero what is no further from it than this.
+ZERO: Final = np.float32(1e-35)
+
+
 class NotPlain(ValueError):
     """A model that is more than sums of plain trees; LightGBM must evaluate it."""
 
@@ -189,7 +193,9 @@ def _starts(lengths: Sequence[int]) -> Ints:
 
 
 def _floor(limit: float) -> np.float32:
-    """The largest float32 that is not above `limit`: no float32 lies between the two."""
+    """The largest float32 that goes left where LightGBM's `limit` is, which is a float64."""
+    if abs(limit) <= ZERO:
+        return np.nextafter(-ZERO, np.float32(-np.inf)) if limit < 0 else ZERO
     with np.errstate(over="ignore"):
         near = np.float32(limit)
     return np.nextafter(near, np.float32(-np.inf)) if float(near) > limit else near

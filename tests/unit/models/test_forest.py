@@ -18,12 +18,12 @@ NAMES = tuple(f"c{number}" for number in range(12))
 
 
 def rows(count: int = 3000, seed: int = 0) -> npt.NDArray[np.float32]:
-    """Values with ties, gaps, infinities and a column that training never sees empty."""
+    """Values with ties, gaps, infinities; a column never empty, with signs and many zeros."""
     rng = np.random.default_rng(seed)
     values = np.exp(rng.normal(size=(count, len(NAMES)))).astype(np.float32)
     values[:, ::3] = np.floor(values[:, ::3])
     values[rng.random(values.shape) < 0.2] = np.nan
-    values[:, 4] = rng.normal(size=count)
+    values[:, 4] = rng.normal(size=count) * (rng.random(count) < 0.5)
     values[rng.random(count) < 0.01, 5] = np.inf
     return values
 
@@ -65,6 +65,7 @@ def test_a_value_on_a_threshold_goes_where_lightgbm_sends_it() -> None:
     forest = Forest.parse(booster.model_to_string())
     compiled = forest.predictor()
     assert compiled is not None
+    assert (forest.threshold < 0).any()  # among them LightGBM's own bounds of zero
     around = [np.nextafter(forest.threshold, np.float32(way)) for way in (-np.inf, np.inf)]
     values = np.concatenate([forest.threshold, *around])
     matrix = np.random.default_rng(2).choice(values, (4000, len(NAMES))).astype(np.float32)
