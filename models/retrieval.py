@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from types import MappingProxyType
 from typing import Final
 
@@ -55,8 +56,7 @@ class Candidates:
 
     def offered_by(self, row: int) -> tuple[str, ...]:
         """The sources that offered one candidate."""
-        offered = ~np.isnan(self.scores[row])
-        return tuple(name for name, there in zip(self.sources, offered, strict=True) if there)
+        return tuple(compress(self.sources, (~np.isnan(self.scores[row])).tolist()))
 
     def blended(self) -> Floats:
         """A score without a ranker, (n,): reciprocal-rank fusion, own history counting most."""

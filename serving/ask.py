@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from feature_store.stores.base import Recent
@@ -60,6 +61,7 @@ class Ask:
     given: tuple[Recent, ...] | None = None
 
 
+@lru_cache(maxsize=1 << 16)
 def mark(item_id: str) -> str:
     """48 bits of an item's hash as text: how a cursor remembers that the item was shown."""
     digest = hashlib.blake2b(item_id.encode(errors="replace"), digest_size=6).digest()

@@ -98,6 +98,8 @@ def _keep(found: Candidates, bundle: Bundle, catalogue: Catalogue, rules: Rules)
     ids = [known[position] for position in found.positions.tolist()]
     if rules.plain:
         barred, withdrawn = rules.barred, catalogue.withdrawn
+        if barred.isdisjoint(ids) and withdrawn.isdisjoint(ids):
+            return found
         may = [item_id not in barred and item_id not in withdrawn for item_id in ids]
     else:
         may = [bool((card := catalogue.get(item_id)) and rules.allow(card)) for item_id in ids]

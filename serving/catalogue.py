@@ -12,6 +12,7 @@ from typing import Any
 
 from feature_store.events import minor_units
 from models.bundle import Bundle
+from models.interactions import Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +163,14 @@ class Catalogue:
 class Cards(dict[int, Card]):
     """The cards of some items by place, each looked up when it is first asked for."""
 
-    def __init__(self, catalogue: Catalogue, item_ids: Sequence[str]) -> None:
+    def __init__(self, catalogue: Catalogue, item_ids: Sequence[str], positions: Ints) -> None:
+        """`positions` (places,) in `item_ids`."""
         super().__init__()
         self._catalogue = catalogue
         self._item_ids = item_ids
+        self._positions = positions
 
     def __missing__(self, place: int) -> Card:
-        item_id = self._item_ids[place]
+        item_id = self._item_ids[self._positions[place]]
         self[place] = card = self._catalogue.get(item_id) or Card(item_id, item_id)
         return card

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -14,6 +14,9 @@ from kafka.errors import KafkaError
 from feature_store.settings import Settings
 from serving.telemetry import Telemetry
 from serving.tracing import Header, sending
+
+#: Before compression: some twenty impressions, which are what a busy process has in 100 ms.
+BATCH_BYTES: Final = 256 << 10
 
 
 class KafkaUnavailable(Exception):
@@ -117,6 +120,7 @@ class KafkaPublisher:
             enable_idempotence=False,
             linger_ms=linger_ms,
             compression_type="zstd" if linger_ms else None,
+            batch_size=BATCH_BYTES if linger_ms else 16_384,
             request_timeout_ms=deadline_ms,
             delivery_timeout_ms=deadline_ms + linger_ms,
             max_block_ms=deadline_ms,

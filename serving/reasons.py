@@ -41,11 +41,7 @@ class Reasons:
         self._bought = Counter(r.item_id for r in user.recents if r.type == "purchase")
         self._seen = {r.item_id: r for r in reversed(user.recents) if r.type in VERBS}
         self._seeds = _seeds(bundle, user)
-        positions = [bundle.index_of[recent.item_id] for recent in self._seeds]
-        self._near = [
-            np.asarray(neighbours.items[np.asarray(positions, np.int32)])
-            for neighbours in (bundle.sources.covisitation, bundle.sources.content)
-        ]
+        self._near = _near(bundle, self._seeds)
         self._about = {
             int(near): f"{words} {self._title(item_id)}"
             for words, neighbours in (
@@ -63,7 +59,7 @@ class Reasons:
             return self._about[position]
         if "own" in sources:
             return self._own(item_id)
-        if seed := self._neighbour(position):
+        if seed := self._near.get(position):
             return f"because you {VERBS[seed.type]} {self._title(seed.item_id)}"
         if "als" in sources:
             return TASTE
@@ -81,13 +77,6 @@ class Reasons:
             return f"you {VERBS[recent.type]} this"
         return "from your history"
 
-    def _neighbour(self, position: int) -> Recent | None:
-        for near in self._near:
-            rows = np.flatnonzero((near == position).any(axis=1))
-            if len(rows):
-                return self._seeds[int(rows[0])]
-        return None
-
     def _title(self, item_id: str) -> str:
         card = self._catalogue.get(item_id)
         title = card.title if card else item_id
@@ -103,3 +92,14 @@ def _seeds(bundle: Bundle, user: UserState) -> list[Recent]:
         if len(newest) == SEEDS:
             break
     return list(newest.values())
+
+
+def _near(bundle: Bundle, seeds: Sequence[Recent]) -> dict[int, Recent]:
+    """By position: the newest seed that it goes with, or else the newest that it is like."""
+    positions = np.asarray([bundle.index_of[seed.item_id] for seed in seeds], np.int32)
+    near: dict[int, Recent] = {}
+    for neighbours in (bundle.sources.content, bundle.sources.covisitation):
+        lists = neighbours.items[positions].tolist()
+        for seed, listed in zip(reversed(seeds), reversed(lists), strict=True):
+            near.update(dict.fromkeys(listed, seed))
+    return near

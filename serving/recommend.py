@@ -106,8 +106,7 @@ class Recommender:
             # Diversity needs something to choose from.
             places = ask.limit * ask.page * (POOL if ask.diversity else 1)
             kept = allowed(offered, bundle, self.catalogue, situation.rules, places)
-            ids = [bundle.item_ids[position] for position in kept.positions.tolist()]
-            cards = Cards(self.catalogue, ids)
+            cards = Cards(self.catalogue, bundle.item_ids, kept.positions)
         with step("rank"):
             ranked = rank(self.declaration, live, user, kept, now, self.telemetry)
             fits = np.isin(kept.positions, near)[ranked.order]
@@ -174,7 +173,7 @@ class Recommender:
         if answer.feature_age_ms is not None:
             self.telemetry.feature_age.observe(max(0, answer.feature_age_ms) / 1_000)
         for source, count in answer.sources.items():
-            self.telemetry.offered.labels(source).inc(count)
+            self.telemetry.source[source].inc(count)
 
     def _log(self, outcome: Outcome, answer: Recommendations) -> None:
         ask = outcome.situation.ask

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -168,14 +167,18 @@ def diversify(
     """The first `limit`, at most `cap` of a kind while others are left to take their place."""
     shown: list[T] = []
     spared: list[T] = []
-    seen: Counter[str] = Counter()
+    left: dict[str, int] = {}
     for item in ranked:
         if len(shown) == limit:
             break
         names = list(kinds(item))
-        if any(seen[name] >= cap(name) for name in names):
+        for name in names:
+            if name not in left:
+                left[name] = cap(name)
+        if not all(left[name] > 0 for name in names):
             spared.append(item)
             continue
-        seen.update(names)
+        for name in names:
+            left[name] -= 1
         shown.append(item)
     return shown + spared[: limit - len(shown)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -10,8 +12,23 @@ from prometheus_client import (
     generate_latest,
 )
 
+M = TypeVar("M", Counter, Histogram)
+
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 AGES = (0.25, 0.5, 1, 2, 5, 30, 300, 3_600, 86_400, 604_800)
+
+
+class Children(dict[str, M], Generic[M]):
+    """The children of a metric with one label, by its value: `labels()` locks each time."""
+
+    def __init__(self, metric: M) -> None:
+        super().__init__()
+        self._metric: M = metric
+
+    def __missing__(self, value: str) -> M:
+        child: M = self._metric.labels(value)
+        self[value] = child
+        return child
 
 
 class Telemetry:
@@ -34,6 +51,7 @@ class Telemetry:
         self.offered = Counter(
             f"{prefix}_items_offered", "Items answered, by source.", ["source"], registry=registry
         )
+        self.step, self.source = Children(self.steps), Children(self.offered)
         self.degraded = Counter(
             f"{prefix}_degraded", "Answers that lacked a part.", ["part"], registry=registry
         )

@@ -35,8 +35,7 @@ def test_an_impression_names_its_answer(world: World) -> None:
 def test_a_full_queue_drops_and_counts(world: World) -> None:
     impressions = world.parts.impressions
     world.list_for("ann")
-    while not impressions._queue.full():
-        impressions._queue.put_nowait(impressions._queue.queue[0])
+    impressions._queue *= impressions._capacity
     assert ids(world.list_for("bob"))
     text = world.http.get("/metrics").text
     assert 'messages_total{fate="dropped",topic="recommendation-impressions"} 1.0' in text
