@@ -6,8 +6,9 @@ and the readers, and as SQL for Flink and for Spark. Spec tests hold the three t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from heapq import merge as merge_sorted
 from itertools import groupby, islice
 from typing import ClassVar, Final, Literal, Protocol, TypeVar
@@ -50,6 +51,9 @@ class Aggregate(Protocol[T]):
     def merge(self, left: T, right: T) -> T:
         """The total of two sets of events."""
 
+    def merged(self, totals: Iterable[T]) -> T:
+        """The total of many sets of events."""
+
     def value(self, total: T) -> float:
         """What a reader sees of a total."""
 
@@ -67,6 +71,9 @@ class _Additive:
 
     def merge(self, left: int, right: int) -> int:
         return left + right
+
+    def merged(self, totals: Iterable[int]) -> int:
+        return sum(totals)
 
     def value(self, total: int) -> float:
         return total
@@ -123,6 +130,9 @@ class Distinct:
     def merge(self, left: list[int], right: list[int]) -> list[int]:
         once = (value for value, _ in groupby(merge_sorted(left, right)))
         return list(islice(once, self.size))
+
+    def merged(self, totals: Iterable[list[int]]) -> list[int]:
+        return reduce(self.merge, totals, self.zero)
 
     def value(self, total: Sequence[int]) -> float:
         return estimate(total, self.size)

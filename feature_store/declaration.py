@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any, Final, get_args
 
 from feature_store.aggregates import HASHES, MEASURES, Aggregate, Dialect
@@ -72,13 +72,12 @@ class Feature:
 
     def merged(self, covered: Iterable[Dated], window: Window, now: int) -> float:
         """The same of tiles that the window covers: several features share them."""
-        held = ((start, totals[self.name]) for start, totals in covered if self.name in totals)
+        name = self.name
         if window.half_life_ms:
+            held = ((start, totals[name]) for start, totals in covered if name in totals)
             return float(sum(total * window.left(start, now) for start, total in held))
-        totals = (total for _, total in held)
-        value: float = self.aggregate.value(
-            reduce(self.aggregate.merge, totals, self.aggregate.zero)
-        )
+        total = self.aggregate.merged([totals[name] for _, totals in covered if name in totals])
+        value: float = self.aggregate.value(total)
         return value
 
 

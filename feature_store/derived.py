@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_store.declaration import Declaration, Entity
+from feature_store.lookup import side_by_side
 from feature_store.sessions import intent, session, visits
 from feature_store.stores.base import Recent, UserState
 from feature_store.tiles import DAY_MS, DAYS_28, Window
@@ -102,7 +103,7 @@ def of_items(declaration: Declaration, windows: Floats, names: Sequence[str]) ->
         rate.values(windows[:, names.index(of)], windows[:, names.index(became)])
         for rate, (of, became) in _rates(declaration)
     ]
-    return np.stack(found, axis=1) if found else np.zeros((len(windows), 0), np.float32)
+    return side_by_side(found, len(windows))
 
 
 def _rates(declaration: Declaration) -> Iterator[tuple[Rate, tuple[str, str]]]:

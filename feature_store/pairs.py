@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from feature_store.lookup import Doubles, Places
+from feature_store.lookup import Doubles, Places, side_by_side
 from feature_store.sessions import SESSION_GAP_MS, session
 from feature_store.stores.base import Recent
 from feature_store.tiles import DAY_MS
@@ -61,7 +61,7 @@ def of_pairs(
         _share(items.brand, seen, candidates),
         _log_ratio(items.price_minor[candidates], items.price_minor[seen]),
     )
-    return np.asarray(np.stack(values, axis=1), np.float32)
+    return side_by_side(values, len(candidates))
 
 
 def _strangers(count: int) -> Floats:

@@ -80,7 +80,7 @@ class Als:
         confidence = self.rule.alpha * np.abs(ratings)
         ridge = self.rule.ridge(np.asarray([np.count_nonzero(liked)]))[0]
         left = self.gram + factors.T @ (factors * confidence[:, None])
-        left[np.diag_indices_from(left)] += ridge
+        left.flat[:: len(left) + 1] += ridge  # the diagonal
         right = factors.T @ np.where(liked, 1.0 + confidence, 0.0)
         solved: npt.NDArray[np.float64] = np.linalg.solve(left, right)
         return solved.astype(np.float32)

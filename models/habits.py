@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from feature_store.lookup import Doubles, Places
+from feature_store.lookup import Doubles, Places, side_by_side
 from feature_store.tiles import DAY_MS
 from models.interactions import Floats, Ints
 from models.own import Owned
@@ -56,7 +56,7 @@ def of_candidates(
     total = max(float(np.maximum(owned.strengths, 0).sum()), 1e-9)
     days = repeats.days[positions]
     kind = _Kinds.of(owned, category, positions, now)
-    values: tuple[Doubles | Floats, ...] = (
+    values: tuple[Doubles | Floats | float, ...] = (
         strength,
         strength / total,
         bought,
@@ -74,9 +74,9 @@ def of_candidates(
         kind.items,
         strength / np.maximum(kind.strength, 1e-9),
         _Kinds.of(owned, brand, positions, now).strength / total,
-        *(np.full(len(positions), value) for value in _person(owned)),
+        *_person(owned),
     )
-    return np.asarray(np.stack(values, axis=1), np.float32)
+    return side_by_side(values, len(positions))
 
 
 @dataclass(frozen=True)

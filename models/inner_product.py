@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,12 @@ class NormOrder:
             codes[rows], scales[rows] = _coded(factors[order[rows]])
         return cls(order, norms[order], scales, codes)
 
+    @cached_property
+    def _addresses(self) -> tuple[Any, ...]:
+        """What the kernel is told of the arrays: each request asks with the same ones."""
+        arrays = (address(array) for array in (self.codes, self.scales, self.norms))
+        return (*arrays, *(ctypes.c_ssize_t(size) for size in self.codes.shape))
+
     def largest(self, vector: Floats, count: int) -> Ints | None:
         """Items, ascending, that hold the `count` largest products above zero, and some more.
 
@@ -68,10 +75,7 @@ class NormOrder:
         coded = np.rint(vector / unit).astype(np.int16)
         places, products = np.empty(keep, np.int32), np.empty(keep, np.float32)
         library.best(
-            address(self.codes),
-            address(self.scales),
-            address(self.norms),
-            *(ctypes.c_ssize_t(size) for size in self.codes.shape),
+            *self._addresses,
             address(coded),
             ctypes.c_float(float(np.linalg.norm(vector)) / unit),
             ctypes.c_ssize_t(keep),

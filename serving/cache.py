@@ -82,7 +82,7 @@ class Results:
             situation.curated_at,
             [[reason, sorted(items)] for reason, items in rules.forbidden],
         ]
-        return _digest(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+        return _digest(orjson.dumps(said, default=tuple, option=orjson.OPT_SORT_KEYS))
 
     def _kept(self, situation: Situation, token: str) -> Outcome | None:
         said = _read(situation.features.user.result)

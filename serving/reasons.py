@@ -10,6 +10,7 @@ import numpy as np
 
 from feature_store.stores.base import Recent, UserState
 from models.bundle import Bundle
+from models.interactions import Ints
 from serving.catalogue import Catalogue
 
 #: How many of the newest interactions may be named as a reason.
@@ -32,16 +33,16 @@ TASTE: Final = "people with your taste bought this"
 
 
 class Reasons:
-    """The reasons of one answer. `about` are the items its page is about."""
+    """The reasons of one answer, for items at `positions`. `about`: items its page is about."""
 
     def __init__(
-        self, bundle: Bundle, catalogue: Catalogue, user: UserState, about: Sequence[str] = ()
-    ) -> None:
+        self, bundle: Bundle, catalogue: Catalogue, user: UserState, positions: Ints,
+        about: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._bought = Counter(r.item_id for r in user.recents if r.type == "purchase")
         self._seen = {r.item_id: r for r in reversed(user.recents) if r.type in VERBS}
-        self._seeds = _seeds(bundle, user)
-        self._near = _near(bundle, self._seeds)
+        self._near = _near(bundle, _seeds(bundle, user), positions)
         self._about = {
             int(near): f"{words} {self._title(item_id)}"
             for words, neighbours in (
@@ -94,12 +95,12 @@ def _seeds(bundle: Bundle, user: UserState) -> list[Recent]:
     return list(newest.values())
 
 
-def _near(bundle: Bundle, seeds: Sequence[Recent]) -> dict[int, Recent]:
+def _near(bundle: Bundle, seeds: Sequence[Recent], positions: Ints) -> dict[int, Recent]:
     """By position: the newest seed that it goes with, or else the newest that it is like."""
-    positions = np.asarray([bundle.index_of[seed.item_id] for seed in seeds], np.int32)
+    rows = np.asarray([bundle.index_of[seed.item_id] for seed in seeds], np.int32)
     near: dict[int, Recent] = {}
     for neighbours in (bundle.sources.content, bundle.sources.covisitation):
-        lists = neighbours.items[positions].tolist()
-        for seed, listed in zip(reversed(seeds), reversed(lists), strict=True):
-            near.update(dict.fromkeys(listed, seed))
+        meets = (neighbours.items[rows] == positions[:, None, None]).any(axis=2)
+        for place, seed in zip(*np.nonzero(meets[:, ::-1]), strict=True):
+            near[int(positions[place])] = seeds[len(seeds) - 1 - int(seed)]
     return near

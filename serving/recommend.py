@@ -133,7 +133,8 @@ class Recommender:
         if ranking is None or situation.live is None:
             return pinned + new
         user, bundle = situation.features.user, situation.live.bundle
-        reasons = Reasons(bundle, self.catalogue, user, situation.about)
+        positions = ranking.kept.positions[list(page.rows)]
+        reasons = Reasons(bundle, self.catalogue, user, positions, situation.about)
         return pinned + [_pick(ranking, row, reasons) for row in page.rows] + new
 
     def _pinned(self, rules: Rules) -> list[Card]:

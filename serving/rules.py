@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -146,12 +146,14 @@ class Caps:
     category: float
     brand: float
 
-    def kinds(self, card: Card, wanted: Filter) -> Iterator[str]:
+    def kinds(self, card: Card, wanted: Filter) -> list[str]:
         """What the item is one of, as far as that is capped and not asked for."""
+        kinds = []
         if self.category < 1 and wanted.category is None and card.category:
-            yield f"category {card.category[-1]}"
+            kinds.append(f"category {card.category[-1]}")
         if self.brand < 1 and wanted.brand is None and card.brand:
-            yield f"brand {card.brand}"
+            kinds.append(f"brand {card.brand}")
+        return kinds
 
     def of(self, kind: str, limit: int) -> int:
         """How many of a kind a list of `limit` may have: two at least."""
@@ -160,7 +162,7 @@ class Caps:
 
 def diversify(
     ranked: Sequence[T],
-    kinds: Callable[[T], Iterable[str]],
+    kinds: Callable[[T], Sequence[str]],
     limit: int,
     cap: Callable[[str], int],
 ) -> list[T]:
@@ -171,7 +173,7 @@ def diversify(
     for item in ranked:
         if len(shown) == limit:
             break
-        names = list(kinds(item))
+        names = kinds(item)
         for name in names:
             if name not in left:
                 left[name] = cap(name)

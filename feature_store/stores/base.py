@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import orjson
 
@@ -30,9 +30,11 @@ class StoreUnavailable(Exception):
     """The store did not answer in time or refused: wait (stream) or degrade (serving)."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Recent:
-    """One of an actor's last interactions, ordered by (event time, event id)."""
+class Recent(NamedTuple):
+    """One of an actor's last interactions, ordered by (event time, event id).
+
+    A named tuple: a request reads up to 200, and a frozen dataclass takes three times as long.
+    """
 
     event_time: int
     event_id: str
@@ -54,6 +56,12 @@ class Recent:
         """The inverse of `encode`."""
         event_id, event_time, *rest = orjson.loads(value)
         return cls(event_time, event_id, *rest)
+
+    @classmethod
+    def decode_all(cls, values: Sequence[str]) -> tuple[Recent, ...]:
+        """The same of many at once."""
+        said = orjson.loads(f"[{','.join(values)}]")
+        return tuple(cls(time, event_id, *rest) for event_id, time, *rest in said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,9 +229,9 @@ class RedisStore:
         return UserState(
             actor=actor,
             tiles=TileSet.from_ring(ring),
-            recents=tuple(map(Recent.decode, recents)),
+            recents=Recent.decode_all(recents),
             profile=orjson.loads(body) if body else None,
-            accepted=tuple(map(Recent.decode, accepted)),
+            accepted=Recent.decode_all(accepted),
             result=results[0] if results else None,
         )
 
