@@ -8,9 +8,10 @@ or a transformed output are left to LightGBM.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,22 @@ class Forest:
             leaf=np.asarray([value for tree in trees for value in tree.in_order()], np.float64),
         )
 
+    @property
+    def digest(self) -> str:
+        """A hash of all that the kernel is given."""
+        found = hashlib.sha256()
+        for array in self.arrays:
+            found.update(array.tobytes())
+        return found.hexdigest()
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """What the kernel is given, in its order."""
+        return (
+            self.first, self.first_leaf, self.column, self.threshold, self.nan_goes_left,
+            self.if_right, self.leaf,
+        )  # fmt: skip
+
     def predictor(self) -> Predictor | None:
         """The forest, ready to run; None where kernels cannot be compiled."""
         library = kernel("forest")
@@ -87,13 +104,7 @@ class Predictor:
         self._function = library.forest
         self._function.restype = None
         self._trees = ctypes.c_ssize_t(len(forest.first) - 1)
-        self._arrays = tuple(
-            address(array)
-            for array in (
-                forest.first, forest.first_leaf, forest.column, forest.threshold,
-                forest.nan_goes_left, forest.if_right, forest.leaf,
-            )
-        )  # fmt: skip
+        self._arrays = tuple(map(address, forest.arrays))
 
     def predict(self, matrix: Floats) -> Doubles:
         """One score a row; `matrix` is (rows, columns) float32. Safe from several threads."""

@@ -15,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +42,23 @@ def kernel(name: str) -> ctypes.CDLL | None:
     except (OSError, subprocess.SubprocessError) as error:
         log.warning("%s.c does not compile here and runs slower: %r", name, error)
         return None
+
+
+def vouched(name: str, seal: str, holds: Callable[[], bool]) -> bool:
+    """Whether `holds` said yes of this compiled kernel and `seal`, now or before on this machine.
+
+    A yes is kept beside the kernel, where nobody else can write.
+    """
+    library = kernel(name)
+    if library is None:
+        return False
+    digest = hashlib.sha256(seal.encode()).hexdigest()[:32]
+    kept = Path(library._name).with_suffix(f".{digest}.vouched")
+    if not kept.exists():
+        if not holds():
+            return False
+        kept.touch()
+    return True
 
 
 def address(array: npt.NDArray[Any]) -> ctypes.c_void_p:

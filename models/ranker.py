@@ -1,23 +1,31 @@
 """The learned ranker, loaded: LightGBM from its text form, one thread, on the declared columns.
 
-Its trees are evaluated by a compiled kernel where that is possible and agrees with LightGBM.
+Its trees are evaluated by a compiled kernel where that is possible and agrees with LightGBM. A
+process that has such a kernel imports LightGBM only to explain a score: it takes seconds and,
+with all that it imports in turn, 100 MB.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import lightgbm
 import numpy as np
 
 from models.forest import Forest, NotPlain, Predictor
 from models.interactions import Floats
+from models.kernels import vouched
+
+if TYPE_CHECKING:
+    import lightgbm
 
 log = logging.getLogger("millrace.models")
 
+#: How the line of a model's text begins that names its columns.
+NAMES: Final = "feature_names="
 #: Rows on which the kernel must agree with LightGBM before it is used, and how well.
 CHECKED: Final = 256
 TOLERANCE: Final = 1e-6
@@ -33,15 +41,14 @@ class Ranker:
     def __init__(self, text: str, columns: Sequence[str]) -> None:
         """`text` is LightGBM's own; raises `RankerRefused` when its columns are not `columns`."""
         self.text = text
-        self._booster = lightgbm.Booster(model_str=text)
-        learned = self._booster.feature_name()
+        learned = _learned(text)
         if learned != list(columns):
             differing = sorted(set(learned) ^ set(columns)) or ["their order"]
             raise RankerRefused(
                 f"The ranker's columns differ ({', '.join(differing)}): "
                 "run the nightly with this declaration."
             )
-        self._compiled = _compiled(text, self._booster)
+        self._compiled = self._kernel()
 
     @property
     def compiled(self) -> bool:
@@ -63,6 +70,32 @@ class Ranker:
             scores = self._booster.predict(matrix, num_threads=1)
         return np.asarray(scores, dtype=np.float32)
 
+    @cached_property
+    def _booster(self) -> lightgbm.Booster:
+        import lightgbm
+
+        return lightgbm.Booster(model_str=self.text)
+
+    def _kernel(self) -> Predictor | None:
+        """The kernel for these trees, if there is one and it says what LightGBM says."""
+        try:
+            forest = Forest.parse(self.text)
+        except NotPlain as reason:
+            log.warning("the ranker is left to LightGBM: %s", reason)
+            return None
+        predictor = forest.predictor()
+        if predictor is None:
+            return None
+        seal = f"{forest.digest}\n{self.text}"
+        if vouched("forest", seal, lambda: self._agrees(predictor, _telling_rows(forest))):
+            return predictor
+        log.error("the compiled ranker disagrees with LightGBM, which is used instead")
+        return None
+
+    def _agrees(self, predictor: Predictor, rows: Floats) -> bool:
+        wanted = self._booster.predict(rows, num_threads=1)
+        return np.allclose(predictor.predict(rows), wanted, rtol=0, atol=TOLERANCE)
+
     def contributions(self, matrix: Floats) -> Floats:
         """What each column adds to each row's score, (candidates, columns): SHAP values."""
         said = self._booster.predict(matrix, num_threads=1, pred_contrib=True)
@@ -75,22 +108,10 @@ class Ranker:
         return dict(sorted(named, key=lambda pair: -pair[1]))
 
 
-def _compiled(text: str, booster: lightgbm.Booster) -> Predictor | None:
-    """The kernel for these trees, if there is one and it says what LightGBM says."""
-    try:
-        forest = Forest.parse(text)
-    except NotPlain as reason:
-        log.warning("the ranker is left to LightGBM: %s", reason)
-        return None
-    predictor = forest.predictor()
-    if predictor is None:
-        return None
-    rows = _telling_rows(forest)
-    wanted = booster.predict(rows, num_threads=1)
-    if not np.allclose(predictor.predict(rows), wanted, rtol=0, atol=TOLERANCE):
-        log.error("the compiled ranker disagrees with LightGBM, which is used instead")
-        return None
-    return predictor
+def _learned(text: str) -> list[str]:
+    """The columns that a model's text names."""
+    lines = (line for line in text.splitlines() if line.startswith(NAMES))
+    return next(lines, NAMES).removeprefix(NAMES).split()
 
 
 def _telling_rows(forest: Forest) -> Floats:

@@ -128,6 +128,14 @@ def test_a_kernel_that_disagrees_is_not_used(monkeypatch: pytest.MonkeyPatch) ->
     assert not Ranker(text, NAMES).compiled
 
 
+def test_a_kernel_that_agreed_once_is_not_asked_again_and_needs_no_lightgbm() -> None:
+    text = trained(trees=5).model_to_string()
+    assert Ranker(text, NAMES).compiled
+    again = Ranker(text, NAMES)
+    assert again.compiled
+    assert "_booster" not in vars(again)
+
+
 def test_other_numbers_of_columns_are_refused() -> None:
     compiled = Forest.parse(trained(trees=2).model_to_string()).predictor()
     assert compiled is not None
