@@ -71,8 +71,16 @@ class OwnHistory:
         fresh = _fresh(recents, index_of, 0 if row is None else int(self.newest[row]) + 1)
         return nightly if fresh is None else _added(nightly, fresh, now, self.half_life_days)
 
+    def before(self, actor: str) -> tuple[Ints, Ints]:
+        """The items that the actor had to do with by last night, and in how many visits bought."""
+        part = self._part(self.row_of.get(actor))
+        return self.items[part], self.bought[part]
+
+    def _part(self, row: int | None) -> slice:
+        return slice(0) if row is None else slice(self.indptr[row], self.indptr[row + 1])
+
     def _nightly(self, row: int | None, now: int) -> Owned:
-        part = slice(0) if row is None else slice(self.indptr[row], self.indptr[row + 1])
+        part = self._part(row)
         left = decay(np.asarray(now - self.cut_ms, np.float64), self.half_life_days)
         return Owned(
             np.asarray(self.items[part]),

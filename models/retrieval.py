@@ -54,9 +54,10 @@ class Candidates:
     owned: Owned
     sources: tuple[str, ...] = SOURCES
 
-    def offered_by(self, row: int) -> tuple[str, ...]:
-        """The sources that offered one candidate."""
-        return tuple(compress(self.sources, (~np.isnan(self.scores[row])).tolist()))
+    def offered_by(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
+        """For each of some candidates, the sources that offered it."""
+        offered = (~np.isnan(self.scores[rows])).tolist()
+        return [tuple(compress(self.sources, there)) for there in offered]
 
     def blended(self) -> Floats:
         """A score without a ranker, (n,): reciprocal-rank fusion, own history counting most."""

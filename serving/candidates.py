@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from feature_store.lookup import Places
 from feature_store.stores.base import UserState
 from models.bundle import Bundle
 from models.interactions import Floats, Ints
@@ -47,6 +48,14 @@ def fitting(found: Candidates, bundle: Bundle, about: Sequence[str]) -> tuple[Ca
         found = _offer(found, name, items, scores)
         near = np.union1d(near, items).astype(np.int32)
     return found, near
+
+
+def fitting_first(order: Ints, kept: Candidates, near: Ints) -> Ints:
+    """The rows in order, those at the positions `near` (ascending) before all others."""
+    if not len(near):
+        return order
+    fits = Places.of(kept.positions, near).there[order]
+    return order[np.argsort(~fits, kind="stable")]
 
 
 def allowed(

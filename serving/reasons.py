@@ -101,6 +101,7 @@ def _near(bundle: Bundle, seeds: Sequence[Recent], positions: Ints) -> dict[int,
     near: dict[int, Recent] = {}
     for neighbours in (bundle.sources.content, bundle.sources.covisitation):
         meets = (neighbours.items[rows] == positions[:, None, None]).any(axis=2)
-        for place, seed in zip(*np.nonzero(meets[:, ::-1]), strict=True):
-            near[int(positions[place])] = seeds[len(seeds) - 1 - int(seed)]
+        places, numbers = np.nonzero(meets[:, ::-1])  # the newest last, so that it stays
+        for position, number in zip(positions[places].tolist(), numbers.tolist(), strict=True):
+            near[position] = seeds[-1 - number]
     return near

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from serving import tracing
 from serving.answers import Recommendations, RecommendedItem, WhyAnswer
 from serving.ask import Ask, Context, next_cursor
 from serving.cache import Results
-from serving.candidates import allowed, fitting, gather, newcomers
+from serving.candidates import allowed, fitting, fitting_first, gather, newcomers
 from serving.catalogue import Card, Cards, Catalogue
 from serving.champion import Champion
 from serving.curation import Curation, boost
@@ -90,7 +91,7 @@ class Recommender:
         recents, about = features.user.recents, ask.about
         if ask.context is Context.CART:
             about += in_cart(recents, now)
-        past = Past.of(ask, recents, live.bundle if live else None, now)
+        past = Past.of(ask, recents, live.bundle if live else None)
         rules = Rules.build(ask, about, self.curation.blocked, recents, past, now)
         curated_at = self.curation.changed_at
         return Situation(ask, now, features, live, about, rules, curated_at, steps)
@@ -109,8 +110,7 @@ class Recommender:
             cards = Cards(self.catalogue, bundle.item_ids, kept.positions)
         with step("rank"):
             ranked = rank(self.declaration, live, user, kept, now, self.telemetry)
-            fits = np.isin(kept.positions, near)[ranked.order]
-            best = ranked.order[np.argsort(~fits, kind="stable")].tolist()
+            best = fitting_first(ranked.order, kept, near).tolist()
             best = boost(best, cards, self.curation.now)
         return Ranking(offered, kept, cards, ranked, best)
 
@@ -135,7 +135,7 @@ class Recommender:
         user, bundle = situation.features.user, situation.live.bundle
         positions = ranking.kept.positions[list(page.rows)]
         reasons = Reasons(bundle, self.catalogue, user, positions, situation.about)
-        return pinned + [_pick(ranking, row, reasons) for row in page.rows] + new
+        return pinned + _ranked(ranking, page.rows, reasons) + new
 
     def _pinned(self, rules: Rules) -> list[Card]:
         cards = map(self.catalogue.get, self.curation.now.pinned)
@@ -206,17 +206,20 @@ def _tell(outcome: Outcome, answer: Recommendations) -> None:
     tracing.tell(answer.last_event_id, facts)
 
 
-def _pick(ranking: Ranking, row: int, reasons: Reasons) -> Pick:
-    card, ranked, kept = ranking.cards[row], ranking.ranked, ranking.kept
-    sources = kept.offered_by(row)
-    return Pick(
-        card=card,
-        score=float(ranked.scores[row]),
-        sources=sources,
-        reason=reasons.of(card.item_id, int(kept.positions[row]), sources),
-        row=row,
-        vector=None if ranked.vectors is None else ranked.vectors[row].copy(),
-    )
+def _ranked(ranking: Ranking, rows: Sequence[int], reasons: Reasons) -> list[Pick]:
+    """The rows of a ranking as places of a list, with all that is told and logged of them."""
+    kept, ranked, chosen = ranking.kept, ranking.ranked, list(rows)
+    offered = kept.offered_by(chosen)
+    vectors = repeat(None) if ranked.vectors is None else ranked.vectors[chosen]
+    scores, positions = ranked.scores[chosen].tolist(), kept.positions[chosen].tolist()
+    picks = []
+    for row, score, position, sources, vector in zip(
+        chosen, scores, positions, offered, vectors, strict=False
+    ):
+        card = ranking.cards[row]
+        reason = reasons.of(card.item_id, position, sources)
+        picks.append(Pick(card, score, sources, reason, row, vector))
+    return picks
 
 
 def _item(pick: Pick) -> RecommendedItem:

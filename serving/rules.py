@@ -31,19 +31,19 @@ class Past:
     done: AbstractSet[str]
 
     @classmethod
-    def of(cls, ask: Ask, recents: Sequence[Recent], bundle: Bundle | None, now: int) -> Past:
+    def of(cls, ask: Ask, recents: Sequence[Recent], bundle: Bundle | None) -> Past:
         """From the stores, and from what the bundle knows of longer ago."""
         known = {recent.item_id for recent in recents}
         bought = {recent.item_id for recent in recents if recent.type == "purchase"}
         if bundle is None:
             return cls(known, bought, frozenset())
-        owned = bundle.sources.own.of(ask.actor, (), bundle.index_of, now)
+        items, times = bundle.sources.own.before(ask.actor)
         share, ids, index_of = bundle.sources.repeats.share, bundle.item_ids, bundle.index_of
-        older = owned.items[owned.bought > 0]
+        older = items[times > 0]
         done = {item for item in bought if item in index_of and share[index_of[item]] < RARELY}
         done |= {ids[position] for position in older[share[older] < RARELY]}
         if ask.mode is not Mode.MIXED:
-            known |= {ids[position] for position in owned.items}
+            known |= {ids[position] for position in items}
             bought |= {ids[position] for position in older}
         return cls(known, bought, done)
 

@@ -174,7 +174,7 @@ def test_a_night_trains_and_promotes_what_serving_can_load(done: Night) -> None:
     bundle = Bundle.load(fetched, load(settings.features))
     click = Recent(NOW, "c", "click", "i3", 1, 0, "")
     found = retrieve(bundle.sources, UserState("new", recents=(click,)), NOW)
-    assert "own" in found.offered_by(found.positions.tolist().index(bundle.index_of["i3"]))
+    assert "own" in found.offered_by([found.positions.tolist().index(bundle.index_of["i3"])])[0]
     assert [v.bundle_id for v in registry.versions()] == [facts["bundle"]]
 
 

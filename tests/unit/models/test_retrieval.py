@@ -23,7 +23,8 @@ def offers(found_in: Sources, actor: str, **kwargs: object) -> dict[str, dict[st
     found = retrieve(found_in, user(actor), NOW, **kwargs)  # type: ignore[arg-type]
     return {
         found_in.item_ids[position]: {
-            name: float(found.scores[row, SOURCES.index(name)]) for name in found.offered_by(row)
+            name: float(found.scores[row, SOURCES.index(name)])
+            for name in found.offered_by([row])[0]
         }
         for row, position in enumerate(found.positions)
     }
@@ -40,7 +41,7 @@ def test_a_newcomer_is_offered_what_is_popular_and_nothing_personal() -> None:
 
 def test_the_first_click_of_a_newcomer_makes_it_personal() -> None:
     found = retrieve(sources(log(*ROWS)), user("new", recent("milk", "click")), NOW)
-    offered = {name for row in range(len(found.positions)) for name in found.offered_by(row)}
+    offered = {name for names in found.offered_by(range(len(found.positions))) for name in names}
     assert {"own", "covisitation", "als"} <= offered
 
 
