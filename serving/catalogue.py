@@ -106,6 +106,11 @@ class Catalogue:
         # A store may have told of the item in between: then its card stays.
         return self._cards.setdefault(item_id, seeded) if seeded else None
 
+    def told(self, item_id: str) -> Card | None:
+        """The card of an item that a store has described; makes none."""
+        card = self._cards.get(item_id)
+        return card if card and card.live else None
+
     def put(self, card: Card) -> None:
         """Adds or replaces a card."""
         with self._adding:

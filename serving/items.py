@@ -115,10 +115,9 @@ class Items:
 
     def _describe(self, item_id: str, record: object, certain: bool) -> None:
         """An empty record says deleted; so does none where a store once described the item."""
-        known = self._catalogue.get(item_id)
         if isinstance(record, dict) and record:
             self._catalogue.put(Card.of(item_id, record))
-        elif known and known.live and (certain or record is not None):
+        elif (known := self._catalogue.told(item_id)) and (certain or record is not None):
             self._catalogue.put(replace(known, deleted=True))
 
     def _fill(self, live: Live, ids: Sequence[str]) -> None:
