@@ -46,3 +46,17 @@ def side_by_side(columns: Sequence[npt.NDArray[Any] | float], rows: int) -> npt.
     for place, column in enumerate(columns):
         table[place] = column
     return table.T
+
+
+def joined(blocks: Sequence[npt.NDArray[np.float32]], rows: int) -> npt.NDArray[np.float32]:
+    """Blocks of columns in one table, (rows, columns), row by row; one of one row fills them all.
+
+    `np.concatenate` would keep the order of columns laid out one by one, for others to copy again.
+    """
+    table = np.empty((rows, sum(block.shape[1] for block in blocks)), np.float32)
+    start = 0
+    for block in blocks:
+        end = start + block.shape[1]
+        table[:, start:end] = block
+        start = end
+    return table

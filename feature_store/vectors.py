@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from feature_store.declaration import Declaration, Entity
 from feature_store.derived import USER_DERIVED, item_derived, of_items, of_user
+from feature_store.lookup import joined
 from feature_store.pairs import PAIR, of_pairs
 from feature_store.stores.base import UserState
 from feature_store.tiles import TileSet
@@ -72,26 +73,22 @@ def matrix(
     candidates: Ints,
     scores: Floats,
     now: int,
+    *more: Floats,
 ) -> Floats:
     """One row per candidate, one column per name in `columns`; shape (candidates, columns).
 
     `candidates` are positions in the bundle's `item_ids`; `scores` is (candidates, sources), NaN
-    where a source did not offer the item. `now` is in ms.
+    where a source did not offer the item. `now` is in ms. `more` are blocks of further columns.
     """
-    user_row = np.asarray(
-        [*window_values(declaration, Entity.USER, user.tiles, now), *of_user(user, now)],
-        dtype=np.float32,
-    )
+    user_row = [*window_values(declaration, Entity.USER, user.tiles, now), *of_user(user, now)]
     windows = items.windows[candidates]
-    return np.concatenate(
-        [
-            np.broadcast_to(user_row, (len(candidates), len(user_row))),
-            windows,
-            of_items(declaration, windows, window_columns(declaration, Entity.ITEM)),
-            items.price_minor[candidates, None],
-            of_pairs(user.recents, items, index_of, candidates, now),
-            scores,
-        ],
-        axis=1,
-        dtype=np.float32,
+    blocks = (
+        np.asarray([user_row], np.float32),
+        windows,
+        of_items(declaration, windows, window_columns(declaration, Entity.ITEM)),
+        items.price_minor[candidates, None],
+        of_pairs(user.recents, items, index_of, candidates, now),
+        scores,
+        *more,
     )
+    return joined(blocks, len(candidates))

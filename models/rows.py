@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from feature_store import vectors
 from feature_store.declaration import Declaration
 from feature_store.stores.base import UserState
@@ -40,8 +38,7 @@ def rows(
     `items` are the columns of the moment: those in `sources` are of the cut.
     """
     positions = found.positions
-    declared = vectors.matrix(
-        declaration, user, items, sources.index_of, positions, found.scores, now
-    )
     habit = of_candidates(found.owned, sources.repeats, items.category, items.brand, positions, now)
-    return np.concatenate([declared, habit], axis=1)
+    return vectors.matrix(
+        declaration, user, items, sources.index_of, positions, found.scores, now, habit
+    )
