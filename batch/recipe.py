@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from feature_store.tiles import DAY_MS
 from models.als import Rule
+from models.linear import LinearRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Recipe:
     own_half_life_days: float = 60.0
     covisitation_half_life_days: float = 60.0
     popularity_half_life_days: float = 14.0
+    linear: LinearRule = field(default=LinearRule(most=8_000, near=100, ridge=5.0, k=50))
     #: Sources for the ranker are fitted this long before the end …
     train_days: float = 35.0
     #: … and the last days, after the ranker's labels, are the test.

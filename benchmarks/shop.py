@@ -27,6 +27,7 @@ from models import repeats, rows, shelf
 from models.als import Als, Rule
 from models.bundle import Catalogue, write
 from models.interactions import Floats, Ints
+from models.linear import Linear
 from models.neighbours import Neighbours
 from models.own import NEVER, OwnHistory
 from models.ranker import Ranker
@@ -35,6 +36,8 @@ from models.sources import Sources
 SEED: Final = 11
 LEAVES, BRANDS = 400, 5_000
 CLOSE, ALIKE = 30, 20
+#: Items of the linear model, and how many each speaks for.
+LINEAR, SPOKEN_FOR = 8_000, 50
 #: Items in a user's older history.
 HISTORY: Final = 30
 #: So many users are written; the others are copies of theirs, made inside Redis.
@@ -102,6 +105,7 @@ class Shop:
             als=Als.build(Rule(factors.shape[1], 10.0, 0.1, 10), factors),
             own=own,
             covisitation=_neighbours(rng, self.items, CLOSE),
+            linear=_linear(rng, self.items),
             content=_neighbours(rng, self.items, ALIKE),
             popularity=popularity,
             shelf=shelf.fit(popularity, category),
@@ -196,6 +200,12 @@ def made_up_ranker(names: tuple[str, ...]) -> Ranker:
 def _neighbours(rng: np.random.Generator, items: int, count: int) -> Neighbours:
     weights = -np.sort(-rng.random((items, count), dtype=np.float32), axis=1)
     return Neighbours(_skewed(rng, items, (items, count)), weights)
+
+
+def _linear(rng: np.random.Generator, items: int) -> Linear:
+    rows = np.sort(rng.choice(items, min(LINEAR, items), replace=False)).astype(np.int32)
+    weights = rng.exponential(0.05, (len(rows), SPOKEN_FOR)).astype(np.float32)
+    return Linear(rows, _skewed(rng, len(rows), weights.shape), -np.sort(-weights, axis=1))
 
 
 def _skewed(rng: np.random.Generator, items: int, shape: int | tuple[int, int]) -> Ints:

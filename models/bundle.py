@@ -20,6 +20,7 @@ from feature_store.declaration import Declaration
 from feature_store.vectors import ItemColumns
 from models.als import Als, Rule
 from models.inner_product import NormOrder
+from models.linear import Linear
 from models.manifest import BundleRefused, Manifest, digest, verify
 from models.neighbours import Neighbours
 from models.own import OwnHistory
@@ -34,6 +35,8 @@ __all__ = ["Bundle", "BundleRefused", "Catalogue", "write"]
 RANKER = "ranker.txt"
 #: The arrays of `OwnHistory`, in the order of its fields.
 OWN = ("indptr", "items", "strengths", "bought", "first", "last", "turn", "newest", "turns")
+#: The arrays of `Linear`, in the order of its fields.
+LINEAR = ("items", "near", "weights")
 #: The arrays of `Shelf` that are its own.
 SHELF = ("indptr", "items", "shares")
 
@@ -149,6 +152,7 @@ def _arrays(sources: Sources) -> dict[str, npt.NDArray[Any]]:
         **{f"own_{part}": getattr(sources.own, part) for part in OWN},
         "covisitation_items": sources.covisitation.items,
         "covisitation_weights": sources.covisitation.weights,
+        **{f"linear_{part}": getattr(sources.linear, part) for part in LINEAR},
         "content_items": sources.content.items,
         "content_weights": sources.content.weights,
         "popularity": sources.popularity,
@@ -212,6 +216,7 @@ def _load(path: Path, manifest: Manifest) -> Bundle:
             *(array(f"own_{part}") for part in OWN),
         ),
         covisitation=Neighbours(array("covisitation_items"), array("covisitation_weights")),
+        linear=Linear(*(array(f"linear_{part}") for part in LINEAR)),
         content=Neighbours(array("content_items"), array("content_weights")),
         popularity=array("popularity"),
         shelf=Shelf(array("category"), *(array(f"shelf_{part}") for part in SHELF)),
@@ -229,6 +234,7 @@ def _load(path: Path, manifest: Manifest) -> Bundle:
 
 
 def _same_length(sources: Sources) -> None:
+    apart = ("own_", "shelf_", "linear_")
     for name, array in _arrays(sources).items():
-        if not name.startswith(("own_", "shelf_")) and len(array) != len(sources.item_ids):
+        if not name.startswith(apart) and len(array) != len(sources.item_ids):
             raise BundleRefused(f"{name} has {len(array)} rows, item_ids {len(sources.item_ids)}")

@@ -1,27 +1,73 @@
 """A linear item-to-item model: what a history says about an item, learned as a ridge regression.
 
 EASE (Steck 2019) regresses every item on all others, which takes a dense inverse of items x items
-numbers. Here each item is regressed on its `near` most similar items only, so that memory is
-items x near and the time is one small system an item (SLIM with selected features; Ning, Karypis
-2011). Both stay bounded for a million items, and items can be fitted apart.
+numbers. Here each item is regressed on its `near` most similar items only (SLIM with selected
+features; Ning, Karypis 2011), and only the items that most people have take part.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
+from feature_store.lookup import Places
 from models.interactions import Floats, Ints
-from models.neighbours import Neighbours, keep_best
+from models.neighbours import keep_best
+from models.topk import top
 
 #: Targets whose similarities are held at once.
-BLOCK = 500
+BLOCK: Final = 500
+#: So many items' products are held as a whole, 4 bytes a pair: 256 MiB.
+HELD: Final = 8_000
 
 
-def fit(histories: sparse.csr_matrix, near: int, ridge: float, k: int) -> Neighbours:
-    """The `k` items that each item speaks for most, with their learned weights."""
-    return Neighbours(*keep_best(learn(histories, near, ridge), k))
+@dataclass(frozen=True, slots=True)
+class LinearRule:
+    """The `most` items that most people have are each regressed on the `near` most similar ones.
+
+    `ridge` is in units of an item's mean weight; `k` weights of each item are kept.
+    """
+
+    most: int
+    near: int
+    ridge: float
+    k: int
+
+
+@dataclass(frozen=True)
+class Linear:
+    """What each of some items speaks for, and how much.
+
+    `items` (n,) are their positions in the catalogue, ascending. Row r of `near` (n, k) are numbers
+    of rows that item r speaks for, of `weights` (n, k) how much: 0 where there are fewer than k.
+    """
+
+    items: Ints
+    near: Ints
+    weights: Floats
+
+    def candidates(self, items: Ints, strengths: Floats, cap: int) -> tuple[Ints, Floats]:
+        """The `cap` items that a whole history speaks for most, itself included; log-damped."""
+        known = Places.of(items, self.items)
+        liked = known.there & (strengths > 0)
+        rows, damped = known.rows[liked], np.log1p(strengths[liked])
+        said = (self.weights[rows] * damped[:, None]).ravel()
+        totals = np.bincount(self.near[rows].ravel(), said, len(self.items)).astype(np.float32)
+        best, scores = top(totals, cap)
+        return self.items[best], scores
+
+
+def fit(liked: sparse.csr_matrix, rule: LinearRule) -> Linear:
+    """From positive strengths (people, items), which are log-damped here as they are when asked."""
+    have = np.bincount(liked.indices, minlength=liked.shape[1])
+    order = np.argsort(-have, kind="stable")[: rule.most]
+    kept = np.sort(order[have[order] > 1]).astype(np.int32)
+    weights = learn(liked[:, kept].log1p().tocsr(), rule.near, rule.ridge)
+    best, strengths = keep_best(weights, rule.k)
+    return Linear(kept, np.maximum(best, 0), strengths)
 
 
 def learn(histories: sparse.csr_matrix, near: int, ridge: float) -> sparse.csr_matrix:
@@ -31,21 +77,51 @@ def learn(histories: sparse.csr_matrix, near: int, ridge: float) -> sparse.csr_m
     history's length, so that a collector does not outweigh everybody else. `ridge` is in units
     of an item's mean weight. A history times the weights are its scores.
     """
-    people = _by_length(histories)
-    columns = people.tocsc()
-    weight = np.asarray(columns.multiply(columns).sum(axis=0), np.float32).ravel()
-    added = ridge * float(weight.mean())
-    parts = []
-    for first in range(0, columns.shape[1], BLOCK):
-        together = (columns[:, first : first + BLOCK].T @ people).tocsr()
-        items, _ = keep_best(_cosine(together, weight, first), near)
-        rows = [
-            _regress(columns, together[target], chosen[chosen >= 0], added)
-            for target, chosen in enumerate(items)
-        ]
-        parts.append(_stack(items, rows, columns.shape[1]))
-    learned: sparse.csr_matrix = sparse.vstack(parts).T.tocsr()
-    return learned
+    products = _Products.of(_by_length(histories))
+    items = len(products.weight)
+    added = ridge * float(products.weight.mean()) if items else 0.0
+    rows: list[tuple[Ints, Floats]] = []
+    for first in range(0, items, BLOCK):
+        for target, together in enumerate(products.block(first), first):
+            chosen = _nearest(together, products.weight, target, near)
+            left = products.among(chosen)
+            left[np.diag_indices_from(left)] += added
+            rows.append((chosen, np.linalg.solve(left, together[chosen]).astype(np.float32)))
+    return _stacked(rows, items).T.tocsr()
+
+
+@dataclass(frozen=True)
+class _Products:
+    """Inner products of the items' columns: by blocks, among a few, and each with itself."""
+
+    columns: sparse.csc_matrix
+    weight: Floats
+    #: All of them, where they are few enough to hold.
+    whole: Floats | None
+
+    @classmethod
+    def of(cls, people: sparse.csr_matrix) -> _Products:
+        weight = np.asarray(people.multiply(people).sum(axis=0), np.float32).ravel()
+        whole = (people.T @ people).toarray() if len(weight) <= HELD else None
+        return cls(people.tocsc(), weight, whole)
+
+    def block(self, first: int) -> Floats:
+        """Of `BLOCK` items from `first` on with all, (block, items)."""
+        part = slice(first, first + BLOCK)
+        if self.whole is not None:
+            return self.whole[part]
+        found: Floats = (self.columns[:, part].T @ self.columns).toarray()
+        return found
+
+    def among(self, chosen: Ints) -> Floats:
+        """Of the chosen items with each other, a copy."""
+        found: Floats
+        if self.whole is not None:
+            found = self.whole[np.ix_(chosen, chosen)]
+        else:
+            local = self.columns[:, chosen]
+            found = (local.T @ local).toarray()
+        return found
 
 
 def _by_length(histories: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -53,32 +129,16 @@ def _by_length(histories: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags(lengths**-0.5) @ histories, dtype=np.float32)
 
 
-def _cosine(together: sparse.csr_matrix, weight: Floats, first: int) -> sparse.csr_matrix:
-    """Similarity of a block of items, from row `first` on, to all; none to itself."""
-    rows = np.repeat(np.arange(together.shape[0]), np.diff(together.indptr)) + first
-    near = together.copy()
-    near.data = near.data / np.sqrt(weight[rows] * weight[near.indices])
-    near.data[rows == near.indices] = 0
-    return near
+def _nearest(together: Floats, weight: Floats, target: int, near: int) -> Ints:
+    """The items most similar to the target by cosine, without itself."""
+    cosine = together / np.sqrt(np.maximum(weight, 1e-12))
+    cosine[target] = 0
+    return top(cosine, near)[0]
 
 
-def _regress(
-    columns: sparse.csc_matrix, together: sparse.csr_matrix, chosen: Ints, added: float
-) -> Floats:
-    """One item's weights for the `chosen` items, (chosen,)."""
-    if not len(chosen):
-        return np.zeros(0, np.float32)
-    local = columns[:, chosen]
-    left = (local.T @ local).toarray()
-    left[np.diag_indices_from(left)] += added
-    right = np.asarray(together[:, chosen].toarray()).ravel()
-    solved: Floats = np.linalg.solve(left, right).astype(np.float32)
-    return solved
-
-
-def _stack(items: Ints, rows: list[Floats], count: int) -> sparse.csr_matrix:
+def _stacked(rows: list[tuple[Ints, Floats]], items: int) -> sparse.csr_matrix:
     """Sparse rows (targets, items) from the chosen items and their weights."""
-    indptr: npt.NDArray[np.int64] = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
-    return sparse.csr_matrix(
-        (np.concatenate(rows), items[items >= 0], indptr), shape=(len(rows), count)
-    )
+    indptr = np.cumsum([0, *(len(chosen) for chosen, _ in rows)])
+    nothing = (np.zeros(0, np.int32), np.zeros(0, np.float32))
+    chosen, weights = (np.concatenate(part) for part in zip(nothing, *rows, strict=True))
+    return sparse.csr_matrix((weights, chosen, indptr), shape=(len(rows), items))

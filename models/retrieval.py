@@ -24,8 +24,8 @@ from models.topk import top
 #: How many candidates each source may offer: of their own items, or of items new to the person.
 CAPS: Final[Mapping[str, int]] = MappingProxyType(
     {
-        "als": 60, "own": 150, "covisitation": 50, "content": 10, "shelf": 50, "trending": 30,
-        "popular": 60,
+        "als": 60, "own": 150, "covisitation": 50, "linear": 60, "content": 10, "shelf": 50,
+        "trending": 30, "popular": 60,
     }
 )  # fmt: skip
 #: A source looks past at most so many items that are the person's own.
@@ -92,6 +92,7 @@ def retrieve(
         "covisitation": sources.covisitation.candidates(
             items, strengths, SEEDS, far["covisitation"]
         ),
+        "linear": sources.linear.candidates(items, strengths, far["linear"]),
         "content": sources.content.candidates(items, strengths, SEEDS, far["content"]),
         "shelf": sources.shelf.candidates(items, strengths, far["shelf"]),
         "trending": _trending(trending, sources.index_of, far["trending"]),

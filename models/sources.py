@@ -10,6 +10,7 @@ from typing import Final
 from feature_store.vectors import ItemColumns
 from models.als import Als
 from models.interactions import Floats, Ints
+from models.linear import Linear
 from models.neighbours import Neighbours
 from models.own import OwnHistory
 from models.repeats import Repeats
@@ -17,7 +18,9 @@ from models.shelf import Shelf
 from models.topk import top
 
 #: The order of the score columns, fixed: the ranker learned it.
-SOURCES: Final = ("als", "own", "covisitation", "content", "shelf", "trending", "popular")
+SOURCES: Final = (
+    "als", "own", "covisitation", "linear", "content", "shelf", "trending", "popular",
+)  # fmt: skip
 #: How many of the most popular items are kept in order.
 POPULAR_KEPT: Final = 1_000
 
@@ -37,6 +40,7 @@ class Sources:
     als: Als
     own: OwnHistory
     covisitation: Neighbours
+    linear: Linear
     content: Neighbours
     popularity: Floats
     shelf: Shelf

@@ -9,6 +9,8 @@ export const SOURCES = {
   als: ["taste", "people with your taste (als)"],
   own: ["yours", "your own history (own)"],
   covisitation: ["together", "in the same baskets (covisitation)"],
+  linear: ["fits", "fits all you buy (linear)"],
+  shelf: ["favourites", "best of your categories (shelf)"],
   content: ["similar", "reads alike (content)"],
   trending: ["trending", "moving now (trending)"],
   popular: ["popular", "many people's choice (popular)"],

@@ -15,7 +15,7 @@ from models import linear
 from models.evaluation import score
 from models.graph import LowPass
 from models.interactions import Floats, Ints
-from models.neighbours import Neighbours
+from models.linear import LinearRule
 from models.user_based import UserBased
 
 pytestmark = pytest.mark.skipif(
@@ -27,13 +27,8 @@ BEST_SELLERS, PRODUCTS, HOUSEHOLDS, K = 500, 1_000, 200, 10
 Recommend = Callable[[Ints, Floats, int], tuple[Ints, Floats]]
 
 
-def from_all(near: Neighbours) -> Recommend:
-    """Neighbours of every item of a history, not of a few seeds."""
-    return lambda items, strengths, cap: near.candidates(items, strengths, len(items), cap)
-
-
 FITS: dict[str, Callable[[sparse.csr_matrix], Recommend]] = {
-    "linear": lambda known: from_all(linear.fit(known, near=50, ridge=20.0, k=50)),
+    "linear": lambda known: linear.fit(known, LinearRule(8_000, 50, 20.0, 50)).candidates,
     "user based": lambda known: UserBased.fit(known, near=100, sharpness=2.0).candidates,
     "graph": lambda known: LowPass.fit(known, rank=32).candidates,
 }
