@@ -22,7 +22,7 @@ from serving.telemetry import Telemetry
 log = logging.getLogger(LOGGER)
 
 #: How often the queue is emptied: to wake a thread for each answer costs more than sending it.
-TURN_S: Final = 0.02
+TURN_S: Final = 0.05
 #: Lists are not drawn by lot: given what was known, this item had this place.
 CERTAIN: Final = 1.0
 
