@@ -12,7 +12,7 @@ import numpy as np
 
 from feature_store.lookup import Doubles, Places, side_by_side
 from feature_store.tiles import DAY_MS
-from models.interactions import Floats, Ints
+from models.interactions import Floats, Ints, Longs
 from models.own import Owned
 from models.repeats import Repeats
 
@@ -52,10 +52,11 @@ def of_candidates(
     known = bought > 0
     since = np.where(known, (now - mine.pick(owned.last, 0)) / DAY_MS, np.nan)
     between = _between(mine, owned, bought)
-    strength = mine.pick(owned.strengths, 0)
-    total = max(float(np.maximum(owned.strengths, 0).sum()), 1e-9)
+    strength, liked = mine.pick(owned.strengths, 0), np.maximum(owned.strengths, 0)
+    total = max(float(liked.sum()), 1e-9)
     days = repeats.days[positions]
-    kind = _Kinds.of(owned, category, positions, now)
+    kind = _Kinds.of(owned, category, positions)
+    of_kind = kind.sum(liked)
     values: tuple[Doubles | Floats | float, ...] = (
         strength,
         strength / total,
@@ -68,12 +69,12 @@ def of_candidates(
         since / np.maximum(days, 0.5),
         repeats.share[positions],
         days,
-        kind.strength / total,
-        kind.bought,
-        kind.since,
-        kind.items,
-        strength / np.maximum(kind.strength, 1e-9),
-        _Kinds.of(owned, brand, positions, now).strength / total,
+        of_kind / total,
+        kind.sum(owned.bought),
+        kind.days_since(owned.last, now),
+        kind.sum(None),
+        strength / np.maximum(of_kind, 1e-9),
+        _Kinds.of(owned, brand, positions).sum(liked) / total,
         *_person(owned),
     )
     return side_by_side(values, len(positions))
@@ -81,30 +82,33 @@ def of_candidates(
 
 @dataclass(frozen=True)
 class _Kinds:
-    """What a person did with all items of each candidate's kind (a category, a brand)."""
+    """The kinds (categories, brands) of a person's items: `group` (items of theirs,) of `count`.
 
-    strength: Doubles
-    bought: Doubles
-    items: Doubles
-    since: Doubles
+    `place` says where each candidate's own kind is among them.
+    """
+
+    group: Longs
+    count: int
+    place: Places
 
     @classmethod
-    def of(cls, owned: Owned, codes: Ints, positions: Ints, now: int) -> _Kinds:
-        """Zero, and NaN days, where a person did nothing or the kind is unknown."""
-        unique, group = np.unique(codes[owned.items], return_inverse=True)
+    def of(cls, owned: Owned, codes: Ints, positions: Ints) -> _Kinds:
+        """`codes` by item; the kind -1 is unknown, and nobody's."""
+        kinds, group = np.unique(codes[owned.items], return_inverse=True)
         wanted = codes[positions]
-        kind = Places.of(wanted, unique)
-        kind = Places(kind.rows, kind.there & (wanted >= 0))
-        last = np.zeros(len(unique), np.int64)
-        np.maximum.at(last, group, owned.last)
-        strength = np.bincount(group, np.maximum(owned.strengths, 0), len(unique))
-        newest = kind.pick(last, 0)
-        return cls(
-            strength=kind.pick(strength, 0),
-            bought=kind.pick(np.bincount(group, owned.bought, len(unique)), 0),
-            items=kind.pick(np.bincount(group, minlength=len(unique)), 0),
-            since=np.where(newest > 0, (now - newest) / DAY_MS, np.nan),
-        )
+        place = Places.of(wanted, kinds)
+        return cls(group, len(kinds), Places(place.rows, place.there & (wanted >= 0)))
+
+    def sum(self, values: Floats | Ints | None) -> Doubles:
+        """The sum of what a person's items of the candidate's kind have; their number of None."""
+        return self.place.pick(np.bincount(self.group, values, self.count), 0)
+
+    def days_since(self, last: Longs, now: int) -> Doubles:
+        """Days since the newest of the times `last` (ms, 0 for never); NaN without one."""
+        newest = np.zeros(self.count, np.int64)
+        np.maximum.at(newest, self.group, last)
+        days = np.where(newest > 0, (now - newest) / DAY_MS, np.nan)
+        return self.place.pick(days, np.nan)
 
 
 def _between(mine: Places, owned: Owned, bought: Doubles) -> Doubles:
