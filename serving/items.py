@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
+import numpy as np
+
 from feature_store.declaration import Declaration, Entity
 from feature_store.stores.base import StoreUnavailable
 from feature_store.tiles import TileSet
@@ -123,8 +125,9 @@ class Items:
     def _fill(self, live: Live, ids: Sequence[str]) -> None:
         now, index_of = _now_ms(), live.bundle.index_of
         known = [item_id for item_id in ids if item_id in index_of]
-        idle = [index_of[item_id] for item_id in known if item_id not in self._active]
-        live.columns.windows[idle] = 0
+        idle = np.asarray([index_of[i] for i in known if i not in self._active], np.int64)
+        # Only what is not zero yet is written: a page that is written to is no longer the file's.
+        live.columns.windows[idle[live.columns.windows[idle].any(axis=1)]] = 0
         for item_id in known:
             if tiles := self._active.get(item_id):
                 values = window_values(self._declaration, Entity.ITEM, tiles, now)
