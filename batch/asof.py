@@ -77,7 +77,7 @@ class _Actors:
         return UserState(actor, kept, tuple(reversed(self._recents[actor])))
 
     def _apply(self, event: Interaction, tiles: Tiles, now: int) -> None:
-        self._recents[event.actor].append(_recent(event))
+        self._recents[event.actor].append(Recent.of(event))
         for level, features in self._features.items():
             start = level.start(event.event_time)
             if _kept(level, start, now):
@@ -102,10 +102,3 @@ class _Actors:
 def _kept(level: Level, start: int, now: int) -> bool:
     """Whether the ring still holds a tile; a base stays."""
     return level is BASE or start > now - level.slots * level.ms
-
-
-def _recent(event: Interaction) -> Recent:
-    return Recent(
-        event.event_time, event.event_id, event.type, event.item_id,
-        event.quantity, event.price_minor, event.query,
-    )  # fmt: skip

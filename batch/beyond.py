@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Final
 
 import numpy as np
 
-from batch.measure import served_scores
+from batch.lists import Ranked, alone, mean_ndcg, ranked
 from batch.training_set import Query, discovery
 from models.diversity import mmr
 from models.evaluation import (
@@ -18,13 +19,14 @@ from models.evaluation import (
     mean_by_user,
     miscalibration,
     novelty,
-    score,
 )
-from models.interactions import Floats, Ints
+from models.interactions import Ints
 from models.ranker import Ranker
 from models.rows import SCORES
 from models.sources import SOURCES, Sources
 
+#: The budget: so many baskets of the test, spread evenly. Each is ranked once for every source.
+BASKETS: Final = 500
 #: The weights of variety whose price in NDCG is measured.
 MMR_WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.4)
 
@@ -60,88 +62,71 @@ class Beyond:
 
 
 def beyond(
-    queries: Sequence[Query], ranker: Ranker | None, sources: Sources, k: int
+    test: Sequence[Ranked], ranker: Ranker | None, sources: Sources, k: int
 ) -> Beyond | None:
-    """Of lists as serving would make them; None without queries."""
-    if not queries:
+    """Of lists as serving would make them, of at most `BASKETS` of the test; None without any."""
+    if not test:
         return None
-    scored = [(query, served_scores(query, ranker)) for query in queries]
-    lists = [_list(query, scores, k) for query, scores in scored]
-    users, kinds = [query.basket.actor for query in queries], sources.columns.category
-    calibrated = [
-        (query.basket.actor, _off(query, ranked, kinds, k))
-        for query, ranked in zip(queries, lists, strict=True)
-    ]
-    known = [(actor, off) for actor, off in calibrated if np.isfinite(off)]
+    some = test[:: -(-len(test) // BASKETS)]
+    lists, kinds = [one.best(k) for one in some], sources.columns.category
+    users = [one.query.basket.actor for one in some]
+    off = [_off(one.query, shown, kinds, k) for one, shown in zip(some, lists, strict=True)]
+    known = np.isfinite(off)
     return Beyond(
         k=k,
         coverage=coverage(lists, len(sources.item_ids), k),
         novelty_bits=novelty(lists, sources.popularity, k),
         head_share=head_share(lists, sources.popularity, k),
-        diversity=mean_by_user(users, [diversity(ranked, kinds, k) for ranked in lists]),
-        miscalibration=mean_by_user([actor for actor, _ in known], [off for _, off in known]),
-        discover=_discover(queries, ranker, k),
-        mmr={weight: _varied(scored, kinds, weight, k) for weight in MMR_WEIGHTS},
-        without={name: _without(queries, ranker, name, k) for name in SOURCES},
+        diversity=mean_by_user(users, [diversity(shown, kinds, k) for shown in lists]),
+        miscalibration=mean_by_user(list(compress(users, known)), list(compress(off, known))),
+        discover=_discover([one.query for one in some], ranker, k),
+        mmr={weight: _varied(some, kinds, weight, k) for weight in MMR_WEIGHTS},
+        without={name: _without(some, ranker, name, k) for name in SOURCES},
     )
 
 
-def _list(query: Query, scores: Floats, k: int) -> Ints:
-    ranked: Ints = query.candidates.positions[np.argsort(-scores, kind="stable")[:k]]
-    return ranked
-
-
-def _off(query: Query, ranked: Ints, kinds: Ints, k: int) -> float:
+def _off(query: Query, shown: Ints, kinds: Ints, k: int) -> float:
     owned = query.candidates.owned
-    return miscalibration(ranked, owned.items, owned.strengths, kinds, k)
+    return miscalibration(shown, owned.items, owned.strengths, kinds, k)
 
 
-def _ndcg(queries: Sequence[Query], lists: Sequence[Ints], k: int) -> float:
-    scores = [score(x, q.basket.wanted, k).ndcg for q, x in zip(queries, lists, strict=True)]
-    return mean_by_user([query.basket.actor for query in queries], scores)
+def _ndcg(some: Sequence[Ranked], lists: Sequence[Ints], k: int) -> float:
+    return mean_ndcg([one.query for one in some], lists, k)
 
 
 def _discover(queries: Sequence[Query], ranker: Ranker | None, k: int) -> dict[str, float]:
     """NDCG among what is new to the person: served, and each source's own order of it."""
     new = [found for query in queries if (found := discovery(query))]
-    served = [_list(query, served_scores(query, ranker), k) for query in new]
-    alone = {
-        name: [_offered(query, column, k) for query in new] for column, name in enumerate(SOURCES)
+    served = [one.best(k) for one in ranked(new, ranker)]
+    lists = {
+        name: [alone(query, column, k) for query in new] for column, name in enumerate(SOURCES)
     }
-    return {name: _ndcg(new, lists, k) for name, lists in {"served": served, **alone}.items()}
+    return {name: mean_ndcg(new, made, k) for name, made in {"served": served, **lists}.items()}
 
 
-def _offered(query: Query, column: int, k: int) -> Ints:
-    scores = query.candidates.scores[:, column]
-    count = np.count_nonzero(~np.isnan(scores))
-    return _list(query, np.nan_to_num(scores, nan=-np.inf), k)[:count]
-
-
-def _varied(
-    scored: Sequence[tuple[Query, Floats]], kinds: Ints, weight: float, k: int
-) -> tuple[float, float]:
+def _varied(some: Sequence[Ranked], kinds: Ints, weight: float, k: int) -> tuple[float, float]:
     """Diversity and NDCG of lists by maximal marginal relevance."""
-    queries = [query for query, _ in scored]
     lists = [
-        query.candidates.positions[mmr(scores, kinds[query.candidates.positions], weight, k)]
-        for query, scores in scored
+        positions[mmr(one.scores, kinds[positions], weight, k)]
+        for one in some
+        for positions in (one.query.candidates.positions,)
     ]
-    varied = [diversity(ranked, kinds, k) for ranked in lists]
-    return mean_by_user([q.basket.actor for q in queries], varied), _ndcg(queries, lists, k)
+    varied = [diversity(shown, kinds, k) for shown in lists]
+    return mean_by_user([one.query.basket.actor for one in some], varied), _ndcg(some, lists, k)
 
 
-def _without(queries: Sequence[Query], ranker: Ranker | None, name: str, k: int) -> float:
+def _without(some: Sequence[Ranked], ranker: Ranker | None, name: str, k: int) -> float:
     """NDCG when one source is silent: what only it offered is gone, and its score is unknown."""
-    column = SOURCES.index(name)
-    left = []
-    for query in queries:
-        scores = query.candidates.scores.copy()
-        scores[:, column] = np.nan
-        kept = ~np.isnan(scores).all(axis=1)
-        found = replace(
-            query.candidates, positions=query.candidates.positions[kept], scores=scores[kept]
-        )
-        rows = query.rows[kept]
-        rows[:, SCORES] = found.scores
-        left.append(replace(query, candidates=found, rows=rows))
-    return _ndcg(left, [_list(query, served_scores(query, ranker), k) for query in left], k)
+    left = ranked([_silenced(one.query, SOURCES.index(name)) for one in some], ranker)
+    return _ndcg(left, [one.best(k) for one in left], k)
+
+
+def _silenced(query: Query, column: int) -> Query:
+    scores = query.candidates.scores.copy()
+    scores[:, column] = np.nan
+    kept = ~np.isnan(scores).all(axis=1)
+    positions = query.candidates.positions[kept]
+    rows = query.rows[kept]
+    rows[:, SCORES] = scores[kept]
+    found = replace(query.candidates, positions=positions, scores=scores[kept])
+    return replace(query, candidates=found, rows=rows)

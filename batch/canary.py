@@ -16,9 +16,7 @@ import numpy as np
 from feature_store.declaration import Declaration
 from feature_store.stores.base import UserState
 from models.bundle import Bundle, BundleRefused
-from models.interactions import Floats
 from models.retrieval import Candidates, retrieve
-from models.rows import rows
 
 #: How many known people are asked for, spread over all of them.
 ASKED: Final = 20
@@ -45,12 +43,6 @@ class Canary:
     latency_ms: float | None = None
 
 
-@dataclass(frozen=True)
-class _Answer:
-    found: Candidates
-    scores: Floats
-
-
 def try_canary(path: Path, measured: Path, declaration: Declaration) -> Canary:
     """Tries the bundle at `path`; `measured` is the one whose figures speak for it."""
     try:
@@ -59,7 +51,7 @@ def try_canary(path: Path, measured: Path, declaration: Declaration) -> Canary:
         return Canary((f"the bundle does not load: {refused.reason}",), {})
     try:
         slow = latency_ms(bundle)
-        reasons = [*_answers(bundle, declaration), *_same(bundle, twin, declaration)]
+        reasons = [*_answers(bundle, declaration), *_same(bundle, twin)]
     except Exception as error:  # whatever breaks here would have broken in serving
         return Canary((f"the bundle does not answer: {error!r}",), knows(bundle))
     if slow is not None and slow > SLOWEST_MS:
@@ -89,23 +81,23 @@ def latency_ms(bundle: Bundle) -> float | None:
 def _answers(bundle: Bundle, declaration: Declaration) -> Iterator[str]:
     """What is wrong with its lists: nothing in them, or scores that are no numbers."""
     for actor in (*_people(bundle), NOBODY):
-        answer = _ask(bundle, declaration, actor)
-        if not len(answer.found.positions):
+        found, scores = bundle.answer(declaration, UserState(actor), bundle.manifest.cut_ms)
+        if not len(found.positions):
             yield f"asked for {actor}, the bundle offers nothing"
             return
-        if not np.isfinite(answer.scores).all():
+        if not np.isfinite(scores).all():
             yield f"asked for {actor}, the ranker answers with NaN or infinity"
             return
 
 
-def _same(bundle: Bundle, twin: Bundle, declaration: Declaration) -> Iterator[str]:
+def _same(bundle: Bundle, twin: Bundle) -> Iterator[str]:
     """Whether the bundle to publish is of the kind that was measured."""
     ours, theirs = knows(bundle), knows(twin)
     for what, count in theirs.items():
         if ours[what] < LEAST_KNOWN * count:
             yield f"the bundle knows {ours[what]} {what}, the one measured knew {count}"
     people = [actor for actor in _people(twin) if actor in bundle.sources.own.row_of]
-    pairs = [(_ask(bundle, declaration, a).found, _ask(twin, declaration, a).found) for a in people]
+    pairs = [(_offers(bundle, actor), _offers(twin, actor)) for actor in people]
     for column, source in enumerate(pairs[0][0].sources if pairs else ()):
         shared = [_shared(x, y, column, bundle, twin) for x, y in pairs]
         known = [share for share in shared if share is not None]
@@ -114,6 +106,10 @@ def _same(bundle: Bundle, twin: Bundle, declaration: Declaration) -> Iterator[st
                 f"{source} offers {np.mean(known):.0%} of what it offered when it was measured: "
                 "this is another model"
             )
+
+
+def _offers(bundle: Bundle, actor: str) -> Candidates:
+    return retrieve(bundle.sources, UserState(actor), bundle.manifest.cut_ms)
 
 
 def _shared(
@@ -131,12 +127,3 @@ def _people(bundle: Bundle) -> list[str]:
     """Some of the people it knows, spread evenly."""
     known = list(bundle.sources.own.row_of)
     return known[:: max(1, len(known) // ASKED)][:ASKED]
-
-
-def _ask(bundle: Bundle, declaration: Declaration, actor: str) -> _Answer:
-    user, now = UserState(actor), bundle.manifest.cut_ms
-    found = retrieve(bundle.sources, user, now)
-    if bundle.ranker is None:
-        return _Answer(found, found.blended())
-    matrix = rows(declaration, bundle.sources, bundle.columns, user, found, now)
-    return _Answer(found, bundle.ranker.predict(matrix))

@@ -17,8 +17,8 @@ import pandas as pd
 
 from batch.files import write_json
 from batch.history import History
+from batch.lists import Ranked, best, mean_ndcg
 from batch.training_set import Query
-from models.evaluation import score
 from models.ranker import Ranker
 
 #: Baskets behind the curve, points on it, and rows that are explained.
@@ -26,13 +26,13 @@ BASKETS, POINTS, ROWS = 200, 12, 2_000
 K: Final = 10
 
 
-def keep(root: Path, queries: Sequence[Query], ranker: Ranker | None, history: History) -> None:
+def keep(root: Path, test: Sequence[Ranked], ranker: Ranker | None, history: History) -> None:
     """Writes the tables into the night's directory; without a ranker, the days only."""
     days(history).to_parquet(root / "days.parquet", index=False)
     if ranker is None:
         return
     booster = lightgbm.Booster(model_str=ranker.text)
-    some = queries[:: max(1, len(queries) // BASKETS)]
+    some = [one.query for one in test[:: max(1, len(test) // BASKETS)]]
     write_json(root / "curve.json", learning_curve(booster, some))
     rows = np.concatenate([query.rows for query in some])
     picked = np.random.default_rng(0).permutation(len(rows))[:ROWS]
@@ -47,7 +47,8 @@ def learning_curve(booster: lightgbm.Booster, queries: Sequence[Query]) -> dict[
     found = []
     for count in trees:
         scores = [booster.predict(q.rows, num_iteration=count, num_threads=1) for q in queries]
-        found.append(float(np.mean([_ndcg(q, s) for q, s in zip(queries, scores, strict=True)])))
+        lists = [best(query, one, K) for query, one in zip(queries, scores, strict=True)]
+        found.append(mean_ndcg(queries, lists, K))
     return {"trees": [float(count) for count in trees], "ndcg": found}
 
 
@@ -88,8 +89,3 @@ def drift(found: pd.DataFrame, what: str, last_days: int = 7, before_days: int =
         return 0.0
     a, b = (part / part.sum() for part in shares)
     return float(a.sub(b, fill_value=0).abs().sum() / 2)
-
-
-def _ndcg(query: Query, scores: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
-    ranked = query.candidates.positions[np.argsort(-scores, kind="stable")[:K]]
-    return score(ranked, query.basket.wanted, K).ndcg

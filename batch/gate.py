@@ -66,22 +66,23 @@ class Verdict:
 def judge(evidence: Evidence) -> Verdict:
     """Judges a bundle; a pure function, so that a stored night can be judged again."""
     reasons = [*evidence.canary.reasons, *_history(evidence)]
+    notes = ["no served vectors were compared with the log"] if evidence.skewed is None else []
     if evidence.skewed:
         reasons.append(f"{evidence.skewed} served vectors differ from what the log says")
     if evidence.outcomes is None:
         if evidence.rival:
             reasons.append("there are no new baskets to measure it on, and a champion serves")
-        return Verdict(tuple(reasons))
+        return Verdict(tuple(reasons), tuple(notes))
     reasons += [*_alone(evidence.outcomes)]
     rival = evidence.rival
     if rival is None:
-        return Verdict(tuple(reasons), ("no champion to compare with",))
+        return Verdict(tuple(reasons), (*notes, "no champion to compare with"))
     if rival.outcomes is None:
         note = f"version {rival.version.version} was not tested tonight: {rival.why_not}"
-        return Verdict(tuple(reasons), (note,))
+        return Verdict(tuple(reasons), (*notes, note))
     against = compared(evidence.outcomes, rival.outcomes)
     found = [*_beside(against, rival), *_known(evidence.canary, rival)]
-    return Verdict((*reasons, *found), (), as_json(against))
+    return Verdict((*reasons, *found), tuple(notes), as_json(against))
 
 
 def compared(ours: Outcomes, theirs: Outcomes) -> dict[str, Difference | None]:

@@ -11,7 +11,9 @@ from pyspark.sql import SparkSession
 from batch import train_ranker, training_set
 from batch.fit import fit
 from batch.history import History
+from batch.lists import Ranked, ranked
 from batch.measure import Measures, measure
+from batch.outcomes import Outcomes, outcomes
 from batch.progress import Progress
 from batch.recipe import Recipe
 from feature_store.declaration import Declaration
@@ -47,14 +49,16 @@ class Teacher:
 class Lesson:
     """What was learned: a ranker (None: too few baskets), its measures, the sources to publish.
 
-    `measured` are the sources behind the measures, which end before the test; `test` its queries.
+    `measured` are the sources behind the measures, which end before the test; `test` are its
+    queries as the ranker orders them, and `outcomes` what became of them.
     """
 
     ranker: Ranker | None
     measures: Measures | None
     everything: Sources
     measured: Sources
-    test: Sequence[training_set.Query]
+    test: Sequence[Ranked]
+    outcomes: Outcomes
 
 
 def learn(teacher: Teacher, progress: Progress) -> Lesson:
@@ -73,10 +77,12 @@ def learn(teacher: Teacher, progress: Progress) -> Lesson:
             said.append("learned" if ranker else "too few baskets: sources are blended")
         with progress.stage("measure") as said:
             queries = teacher.queries(later.result(), end, recipe.test_baskets)
-            measures = measure(queries, ranker, len(earlier.item_ids), recipe.k)
+            test = ranked(queries, ranker)
+            found = outcomes(test, teacher.history, recipe.k)
+            measures = measure(test, found, len(earlier.item_ids))
             said.append(f"{len(queries)} baskets")
         with progress.stage("refit on everything"):
-            return Lesson(ranker, measures, everything.result(), later.result(), queries)
+            return Lesson(ranker, measures, everything.result(), later.result(), test, found)
 
 
 def first_cut(history: History, recipe: Recipe) -> int:

@@ -6,20 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from batch.training_set import Query
-from models.evaluation import (
-    Difference,
-    Scores,
-    by_user,
-    coverage,
-    oracle_ndcg,
-    paired_bootstrap,
-    score,
-)
-from models.interactions import Floats, Ints
-from models.ranker import Ranker
+from batch.lists import Ranked
+from batch.outcomes import SERVED, Outcomes
+from models.evaluation import Difference, coverage, mean_by_user, oracle_ndcg, score
 from models.sources import SOURCES
 
 
@@ -53,67 +42,37 @@ class Measures:
         return asdict(self)
 
 
-def measure(
-    queries: Sequence[Query], ranker: Ranker | None, catalogue: int, k: int
-) -> Measures | None:
-    """Ranks every query by `ranker` (or the blend) and by each source; None without queries."""
-    if not queries:
+def measure(test: Sequence[Ranked], found: Outcomes, catalogue: int) -> Measures | None:
+    """Sums up what became of the test's baskets; None without any."""
+    if not test:
         return None
-    served = [_best(query, served_scores(query, ranker), k) for query in queries]
-    ours = [
-        score(ranked, query.basket.wanted, k) for ranked, query in zip(served, queries, strict=True)
-    ]
-    users = [query.basket.actor for query in queries]
-    ndcg = {
-        name: by_user(users, [_alone(query, column, k) for query in queries])
-        for column, name in enumerate(SOURCES)
-    }
-    mine = by_user(users, [result.ndcg for result in ours])
-    means = {name: float(np.mean(list(values.values()))) for name, values in ndcg.items()}
+    k, users = found.k, [one.query.basket.actor for one in test]
+    means = {name: found.mean(name) for name in SOURCES}
     best = max(means, key=lambda name: means[name])
-    found, wanted = _found(queries)
+    hits = [int(one.query.labels.sum()) for one in test]
+    wanted = [len(one.query.basket.wanted) for one in test]
+    oracle = [oracle_ndcg(hit, asked, k) for hit, asked in zip(hits, wanted, strict=True)]
     return Measures(
         k=k,
-        baskets=len(queries),
-        users=len(mine),
-        ndcg={"served": float(np.mean(list(mine.values()))), **means},
-        served={**_means(users, ours), "coverage": coverage(served, catalogue, k)},
-        retrieval_recall=sum(found) / sum(wanted),
-        oracle_ndcg=_mean(
-            users, [oracle_ndcg(f, w, k) for f, w in zip(found, wanted, strict=True)]
-        ),
+        baskets=len(test),
+        users=len(set(users)),
+        ndcg={SERVED: found.mean(SERVED), **means},
+        served=_served(test, users, catalogue, k),
+        retrieval_recall=sum(hits) / sum(wanted),
+        oracle_ndcg=mean_by_user(users, oracle),
         best_single=best,
-        gain=paired_bootstrap(mine, ndcg[best]),
+        gain=found.gap(SERVED, best),
     )
 
 
-def served_scores(query: Query, ranker: Ranker | None) -> Floats:
-    """What serving would order by, (candidates,)."""
-    return ranker.predict(query.rows) if ranker else query.candidates.blended()
-
-
-def _best(query: Query, scores: Floats, k: int) -> Ints:
-    order = np.argsort(-scores, kind="stable")[:k]
-    best: Ints = query.candidates.positions[order]
-    return best
-
-
-def _alone(query: Query, column: int, k: int) -> float:
-    """NDCG of one source's own order of what it offered."""
-    offered = query.candidates.scores[:, column]
-    count = min(k, int(np.count_nonzero(~np.isnan(offered))))
-    ranked = _best(query, np.nan_to_num(offered, nan=-np.inf), count)
-    return score(ranked, query.basket.wanted, k).ndcg
-
-
-def _found(queries: Sequence[Query]) -> tuple[list[int], list[int]]:
-    return [int(q.labels.sum()) for q in queries], [len(q.basket.wanted) for q in queries]
-
-
-def _means(users: Sequence[str], results: Sequence[Scores]) -> dict[str, float]:
-    names = ("recall", "hit", "mrr")
-    return {name: _mean(users, [getattr(r, name) for r in results]) for name in names}
-
-
-def _mean(users: Sequence[str], values: Sequence[float]) -> float:
-    return float(np.mean(list(by_user(users, values).values())))
+def _served(
+    test: Sequence[Ranked], users: Sequence[str], catalogue: int, k: int
+) -> dict[str, float]:
+    """What NDCG does not say of the served lists."""
+    lists = [one.best(k) for one in test]
+    told = [score(x, one.query.basket.wanted, k) for x, one in zip(lists, test, strict=True)]
+    means = {
+        name: mean_by_user(users, [getattr(one, name) for one in told])
+        for name in ("recall", "hit", "mrr")
+    }
+    return {**means, "coverage": coverage(lists, catalogue, k)}

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from pyspark.sql import SparkSession
 
+from batch.beyond import beyond
 from batch.canary import try_canary
+from batch.compare import compare, remember
 from batch.explain import days, drift, keep
 from batch.files import read_json, write_json
 from batch.fit import fit_content
@@ -20,7 +22,7 @@ from batch.lake import Lake
 from batch.land import land
 from batch.learn import Lesson, Teacher, learn
 from batch.need import Learned, Need, need
-from batch.outcomes import Outcomes, outcomes
+from batch.outcomes import Outcomes
 from batch.precompute import precompute
 from batch.progress import Progress
 from batch.publish import publish
@@ -41,7 +43,7 @@ from models.registry import NIGHT, Registry
 from models.sources import Sources
 from models.tracking import Record
 
-STAGES: Final = 8
+STAGES: Final = 9
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,17 @@ class Tonight:
             last, self._learned(), champion, lambda: drift(days(self.teacher.history), "category")
         )
 
+    def compare(self) -> Facts:
+        """What serving ranked with beside the log: the skew that the gate judges."""
+
+        def work(said: list[str]) -> Facts:
+            into = self.night.root / "served"
+            found = compare(self.settings, self.lake, self.registry, self.teacher, into)
+            said.append(str(found))
+            return found.facts()
+
+        return self.night.stage("compare", work)
+
     def learn(self) -> Facts:
         """Learns, measures, and writes two bundles: the one to publish and the one measured."""
         return self.night.stage("learn", self._learn)
@@ -195,6 +208,7 @@ class Tonight:
         summary = {**facts, "seconds": self.night.progress.seconds}
         if "bundle" in facts:
             write_json(self._memory, self._learned().said())
+            remember(self.settings, self.lake)
         self.night.finish(summary)
         return summary
 
@@ -202,17 +216,17 @@ class Tonight:
         lesson, root = learn(self.teacher, Progress("learn", 4)), self.night.root
         parts = (("bundle", lesson.everything), ("measured", lesson.measured))
         written = {name: self._write(name, sources, lesson).name for name, sources in parts}
-        found = None
         if lesson.test:
-            found = outcomes(lesson.test, lesson.ranker, self.teacher.history, self.recipe.k)
-            found.write(root / "outcomes.parquet")
+            lesson.outcomes.write(root / "outcomes.parquet")
             keep(root, lesson.test, lesson.ranker, self.teacher.history)
+        told = beyond(lesson.test, lesson.ranker, lesson.measured, self.recipe.k)
         said.append(f"{len(self.teacher.history.events)} events, {len(lesson.test)} test baskets")
         return {
             **written,
             "measures": lesson.measures.report() if lesson.measures else None,
             "metrics": lesson.measures.flat() if lesson.measures else {},
-            "slices": found.means() if found else {},
+            "slices": lesson.outcomes.means() if lesson.test else {},
+            "beyond": told.flat() if told else {},
         }
 
     def _judge(self, said: list[str]) -> Facts:
@@ -221,9 +235,9 @@ class Tonight:
         rival = rematch(self.registry, self.teacher, self.night.root / "rival")
         if rival and rival.outcomes:
             rival.outcomes.write(self.night.root / "rival.parquet")
-        verdict = judge(
-            Evidence(ours, canary, rival, registered=self.registry.of_night(self.night.key))
-        )
+        skewed, registered = self._done("compare")["skew"], self.registry.of_night(self.night.key)
+        differing = skewed["mismatched"] if skewed else None
+        verdict = judge(Evidence(ours, canary, rival, differing, registered))
         said.append("passed" if verdict.passed else f"refused, {'; '.join(verdict.reasons)}")
         return {
             "gate": asdict(verdict),
@@ -254,7 +268,13 @@ class Tonight:
                 self.settings,
                 self.declaration,
                 self.recipe,
-                {**self.landed(), **self._done("learn"), **self._done("judge")},
+                {
+                    **self.landed(),
+                    **self._done("reconcile"),
+                    **self._done("compare"),
+                    **self._done("learn"),
+                    **self._done("judge"),
+                },
             )
         )
 

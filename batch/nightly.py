@@ -36,6 +36,7 @@ def nightly(
     need = tonight.need()
     facts["why"] = need.why
     if need.learn or not if_needed:
+        facts |= tonight.compare()
         facts |= tonight.learn()
         facts |= tonight.judge()
         facts |= tonight.publish()

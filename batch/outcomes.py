@@ -15,11 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from batch.history import History
-from batch.measure import served_scores
-from batch.training_set import Query
-from models.evaluation import Difference, by_user, paired_bootstrap, score
+from batch.lists import Ranked, alone
+from models.evaluation import Difference, by_user, mean_by_user, paired_bootstrap, score
 from models.interactions import Ints
-from models.ranker import Ranker
 from models.sources import SOURCES
 
 #: Who has shopped less often than this before a basket is cold.
@@ -49,7 +47,8 @@ class Outcomes:
 
     def mean(self, column: str) -> float:
         """The mean over people of each one's mean; NaN without any."""
-        return float(np.mean(list(self._by_user(column).values()) or [np.nan]))
+        known = self.rows[self.rows[column].notna()]
+        return mean_by_user(known["actor"].tolist(), known[column].to_numpy())
 
     def since(self, moment: int) -> Outcomes:
         """The baskets at or after a moment (ms)."""
@@ -101,10 +100,10 @@ class Outcomes:
         return by_user(known["actor"].tolist(), known[column].to_numpy())
 
 
-def outcomes(queries: Sequence[Query], ranker: Ranker | None, history: History, k: int) -> Outcomes:
-    """Ranks every query as serving would, and by each source alone."""
+def outcomes(test: Sequence[Ranked], history: History, k: int) -> Outcomes:
+    """What became of every query as served, and of each source's own list."""
     past = _Past(history)
-    return Outcomes(k, pd.DataFrame([_row(query, ranker, history, past, k) for query in queries]))
+    return Outcomes(k, pd.DataFrame([_row(one, history, past, k) for one in test]))
 
 
 class _Past:
@@ -132,47 +131,35 @@ class _Past:
         return 0 if starts is None else int(np.searchsorted(starts, moment))
 
 
-def _row(
-    query: Query, ranker: Ranker | None, history: History, past: _Past, k: int
-) -> dict[str, Any]:
+def _row(one: Ranked, history: History, past: _Past, k: int) -> dict[str, Any]:
+    query, shown, scores = one.query, one.best(k), one.scores
     basket, found = query.basket, query.candidates
-    scores = served_scores(query, ranker)
-    ranked = _order(found.positions, scores, k)
     again = {item for item in basket.wanted if past.knows(basket.actor, item, basket.moment)}
-    mine = score(ranked, basket.wanted, k).ndcg
+    mine = score(shown, basket.wanted, k).ndcg
     cold = past.visits(basket.actor, basket.moment) < WARM_VISITS
     own = found.positions[~np.isnan(found.scores[:, SOURCES.index("own")])].tolist()
     return {
         "actor": basket.actor,
         "moment": basket.moment,
         "wanted": len(basket.wanted),
-        "shown": [history.items.ids[position] for position in ranked],
+        "shown": [history.items.ids[position] for position in shown],
         SERVED: mine,
-        "repeat": _among(ranked, again, k),
-        "new": _among(ranked, basket.wanted - again, k),
+        "repeat": _among(shown, again, k),
+        "new": _among(shown, basket.wanted - again, k),
         "cold": mine if cold else np.nan,
         "warm": np.nan if cold else mine,
         "flat": bool(len(scores) > 1 and np.ptp(scores) == 0),
         "impossible": sum(not past.knows(basket.actor, item, basket.moment) for item in own),
-        **{name: _alone(query, column, k) for column, name in enumerate(SOURCES)},
+        **{
+            name: score(alone(query, column, k), basket.wanted, k).ndcg
+            for column, name in enumerate(SOURCES)
+        },
     }
 
 
 def _among(ranked: Ints, wanted: frozenset[int] | set[int], k: int) -> float:
     """NDCG when only these items count; NaN when there are none."""
     return score(ranked, wanted, k).ndcg if wanted else float("nan")
-
-
-def _alone(query: Query, column: int, k: int) -> float:
-    offered = query.candidates.scores[:, column]
-    there = ~np.isnan(offered)
-    ranked = _order(query.candidates.positions[there], offered[there], k)
-    return score(ranked, query.basket.wanted, k).ndcg
-
-
-def _order(positions: Ints, scores: npt.NDArray[Any], k: int) -> Ints:
-    best: Ints = positions[np.argsort(-scores, kind="stable")[:k]]
-    return best
 
 
 def as_json(found: Mapping[str, Difference | None]) -> dict[str, Any]:

@@ -72,6 +72,47 @@ def lists(axes: Axes, ndcg: Mapping[str, float]) -> Axes:
     return axes
 
 
+def ablation(axes: Axes, served: float, without: Mapping[str, float]) -> Axes:
+    """What each source is for: NDCG lost when it is silent, by the same ranker."""
+    lost = sorted(((served - ndcg, name) for name, ndcg in without.items()))
+    colours = [OURS if value > 0 else QUIET for value, _ in lost]
+    bars = axes.barh([name for _, name in lost], [value for value, _ in lost], color=colours)
+    axes.bar_label(bars, fmt="%+.4f", padding=4)
+    axes.axvline(0, color=INK, linewidth=1)
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.18)
+    axes.set_title(f"What each source is for: of NDCG {served:.4f}, lost without it")
+    axes.set_xlabel("NDCG@10 lost when the source is silent")
+    return axes
+
+
+def diversity(axes: Axes, by_weight: Mapping[float, tuple[float, float]]) -> Axes:
+    """What variety costs: (diversity, NDCG) of the lists by the weight of MMR."""
+    points = list(by_weight.values())
+    axes.plot([kinds for kinds, _ in points], [ndcg for _, ndcg in points], "-o", color=OURS)
+    for weight, point in by_weight.items():
+        axes.annotate(f"{weight:g}", point, (6, 6), textcoords="offset points", fontsize=9)
+    axes.margins(0.12)
+    axes.set_title("What variety costs, by the weight of MMR")
+    axes.set_xlabel("share of pairs in a list that are of different kinds")
+    axes.set_ylabel("NDCG@10")
+    return axes
+
+
+def stream(axes: Axes, tiles: Mapping[str, Mapping[str, int]], most: int = 18) -> Axes:
+    """Where the speed layer drifted: tiles put right by store and feature."""
+    total = {f"{store} {name}": n for store, drift in tiles.items() for name, n in drift.items()}
+    top = sorted(total.items(), key=lambda pair: pair[1])[-most:]
+    bars = axes.barh([name for name, _ in top], [count for _, count in top], color=THEIRS)
+    axes.bar_label(bars, fmt="{:,.0f}", padding=4)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.margins(x=0.15)
+    axes.set_title("Where the stream drifted from the recount")
+    axes.set_xlabel("tiles put right tonight")
+    return axes
+
+
 def learning_curve(axes: Axes, trees: Sequence[float], ndcg: Sequence[float]) -> Axes:
     """NDCG of unseen baskets as trees are added."""
     axes.plot(trees, ndcg, "-o", color=OURS, markersize=4)

@@ -14,7 +14,7 @@ import numpy as np
 from batch import training_set
 from batch.history import History
 from batch.learn import Teacher
-from batch.measure import served_scores
+from batch.lists import ranked
 from batch.reconcile import STORES
 from batch.training_set import Basket
 from feature_store.settings import Settings
@@ -86,14 +86,14 @@ def lists_for(
     """The best `LONG` items of each person as of the log's end, ranked as serving would."""
     history = teacher.history
     asked = [Basket(actor, history.end, frozenset()) for actor in people]
-    for query in training_set.build(teacher.declaration, history, bundle.sources, asked):
-        scores = served_scores(query, bundle.ranker)
-        best = np.argsort(-scores, kind="stable")[:LONG]
+    queries = training_set.build(teacher.declaration, history, bundle.sources, asked)
+    for one in ranked(queries, bundle.ranker):
+        scores = -np.sort(-one.scores, kind="stable")
         items = tuple(
             (bundle.item_ids[position], round(float(score), 4))
-            for position, score in zip(query.candidates.positions[best], scores[best], strict=True)
+            for position, score in zip(one.best(LONG), scores, strict=False)
         )
-        yield Listed(query.basket.actor, made_at, bundle.id, items)
+        yield Listed(one.query.basket.actor, made_at, bundle.id, items)
 
 
 def popular(bundle: Bundle, made_at: int) -> TrendingList:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from batch import training_set
 from batch.learn import Teacher
+from batch.lists import ranked
 from batch.outcomes import Outcomes, outcomes
 from models.bundle import Bundle, BundleRefused
 from models.registry import Registry, Version
@@ -54,4 +55,4 @@ def replay(teacher: Teacher, bundle: Bundle) -> Outcomes:
     sampled = training_set.sample(asked, recipe.test_baskets)
     unseen = [basket for basket in sampled if basket.moment >= bundle.sources.cut_ms]
     queries = training_set.build(teacher.declaration, past, bundle.sources, unseen)
-    return outcomes(queries, bundle.ranker, past, recipe.k)
+    return outcomes(ranked(queries, bundle.ranker), past, recipe.k)

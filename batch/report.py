@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import orjson
 import pandas as pd
 
 from batch import plots, train_ranker
+from batch.beyond import MMR_WEIGHTS
 from batch.card import card
 from batch.files import read_json
 from batch.outcomes import SLICES
@@ -63,7 +64,7 @@ def describe(story: Story) -> Record:
         name=f"{day} {bundle.id}",
         description=written,
         params=params(story.recipe),
-        metrics={**facts["metrics"], **knows},
+        metrics={**facts["metrics"], **knows, **_drifted(facts["reconciled"])},
         tags=_tags(story),
         texts={
             "model_card.md": written,
@@ -76,9 +77,20 @@ def describe(story: Story) -> Record:
             _sources(story, bundle),
             *_ranker(story, bundle),
             _evaluation(story),
+            _stream(story),
             _gate(story),
         ],
     )
+
+
+def _drifted(reconciled: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The drift of the speed layer as one number a store: the share of owned tiles put right."""
+    wrong = ("missing", "different", "extra")
+    return {
+        f"drifted_{one['store']}": sum(one[kind] for kind in wrong) / one["owned"]
+        for one in reconciled
+        if one["owned"]
+    }
 
 
 def _tags(story: Story) -> dict[str, str]:
@@ -130,7 +142,28 @@ def _evaluation(story: Story) -> Record:
     found = story.facts["slices"]
     return Record(
         name="evaluation",
-        metrics={f"ndcg_{name}": found[name] for name in (*SLICES, *SOURCES) if name in found},
+        metrics={
+            **{f"ndcg_{name}": found[name] for name in (*SLICES, *SOURCES) if name in found},
+            **story.facts["beyond"],
+        },
+    )
+
+
+def _stream(story: Story) -> Record:
+    """How far the speed layer was off: tiles put right, and served vectors that differ."""
+    metrics, skew = {}, story.facts["skew"] or {}
+    for one in story.facts["reconciled"]:
+        for name in ("owned", "missing", "different", "extra", "bases", "young", "ahead"):
+            metrics[f"{one['store']}_{name}"] = float(one[name])
+        for feature, drift in one["drift"].items():
+            metrics[f"{one['store']}.{feature}_tiles"] = float(drift["tiles"])
+            metrics[f"{one['store']}.{feature}_by"] = float(drift["by"])
+    said = {name: skew[name] for name in ("compared", "mismatched", "missing", "moving") if skew}
+    return Record(
+        name="stream",
+        metrics={**metrics, **{f"vectors_{name}": float(count) for name, count in said.items()}},
+        texts={"skew.json": _json(skew)} if skew else {},
+        description=story.facts["not_compared"],
     )
 
 
@@ -155,6 +188,13 @@ def _pictures(story: Story, bundle: Bundle) -> Iterator[tuple[str, Draw]]:
     )
     if facts["measures"]:
         yield "lists", partial(plots.lists, ndcg=facts["measures"]["ndcg"])
+    if told := facts["beyond"]:
+        served, without = told["ndcg_mmr_0.0"], {n: told[f"ndcg_without_{n}"] for n in SOURCES}
+        yield "ablation", partial(plots.ablation, served=served, without=without)
+        mixed = {w: (told[f"diversity_mmr_{w}"], told[f"ndcg_mmr_{w}"]) for w in MMR_WEIGHTS}
+        yield "diversity", partial(plots.diversity, by_weight=mixed)
+    if drift := _drift(facts["reconciled"]):
+        yield "drift_stream", partial(plots.stream, tiles=drift)
     if facts["gate"]["against"]:
         rival = f"champion {facts['rival']}"
         yield "champion", partial(plots.against, differences=facts["gate"]["against"], rival=rival)
@@ -173,6 +213,15 @@ def _pictures(story: Story, bundle: Bundle) -> Iterator[tuple[str, Draw]]:
             plots.contributions,
             columns=bundle.manifest.columns, rows=sample["rows"], added=sample["added"],
         )  # fmt: skip
+
+
+def _drift(reconciled: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Store -> feature -> tiles put right, of stores that had any."""
+    found = {
+        one["store"]: {name: drift["tiles"] for name, drift in one["drift"].items()}
+        for one in reconciled
+    }
+    return {store: drift for store, drift in found.items() if drift}
 
 
 def _commit() -> str:

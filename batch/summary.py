@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+#: Features named of a store that drifted.
+WORST: Final = 3
 
 
 def print_summary(facts: Mapping[str, Any]) -> None:
@@ -18,6 +21,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     return [
         *(f"landed {topic}: {x['rows']} rows, {x['invalid']} invalid" for topic, x in landed),
         f"recounted {facts['tiles']} tiles; {facts['checks']} data checks passed",
+        *(_drift(one) for one in facts["reconciled"]),
         f"why learn: {facts['why']}",
         *(_learned(facts) if "gate" in facts else ["learned nothing"]),
         f"champion: version {facts['champion']}, bundle {facts['champion_bundle']}",
@@ -25,9 +29,31 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _drift(one: Mapping[str, Any]) -> str:
+    """What the stream had got wrong in one store, the worst features first."""
+    if one["unavailable"]:
+        return f"drift of {one['store']}: NOT known, {one['unavailable']}"
+    wrong = one["missing"] + one["different"] + one["extra"]
+    worst = sorted(one["drift"].items(), key=lambda pair: -pair[1]["tiles"])[:WORST]
+    said = (f"{name} in {drift['tiles']}, by {drift['by']}" for name, drift in worst)
+    return "; ".join((f"drift of {one['store']}: {wrong} of {one['owned']} owned tiles", *said))
+
+
+def _skew(facts: Mapping[str, Any]) -> str:
+    """Served vectors beside the log."""
+    if facts["skew"] is None:
+        return f"served vectors: not compared, {facts['not_compared']}"
+    skew = facts["skew"]
+    return (
+        f"served vectors: {skew['mismatched']} of {skew['compared']} differ from the log "
+        f"({skew['missing']} not offered by it), {skew['moving']} in motion passed over"
+    )
+
+
 def _learned(facts: Mapping[str, Any]) -> list[str]:
     gate = facts["gate"]
     return [
+        _skew(facts),
         *_measures(facts["measures"]),
         *_against(facts),
         f"gate: refused, {'; '.join(gate['reasons'])}" if gate["reasons"] else "gate: passed",

@@ -132,6 +132,11 @@ class ImpressionMessage(_Message):
     made_as: Identifier | None = Field(
         None, description="The impression this same list was first shown in, if not this one."
     )
+    plain: bool = Field(
+        False,
+        description="Asked for without a page, a filter or interactions sent along: the log alone "
+        "says what the vectors were.",
+    )
     items: list[ShownItem]
 
 

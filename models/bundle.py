@@ -17,16 +17,19 @@ import numpy.typing as npt
 import orjson
 
 from feature_store.declaration import Declaration
+from feature_store.stores.base import UserState
 from feature_store.vectors import ItemColumns
 from models.als import Als, Rule
 from models.inner_product import NormOrder
+from models.interactions import Floats
 from models.linear import Linear
 from models.manifest import BundleRefused, Manifest, digest, verify
 from models.neighbours import Neighbours
 from models.own import OwnHistory
 from models.ranker import Ranker, RankerRefused
 from models.repeats import Repeats
-from models.rows import columns
+from models.retrieval import Candidates, retrieve
+from models.rows import columns, rows
 from models.shelf import Shelf
 from models.sources import SOURCES, Sources
 
@@ -78,6 +81,19 @@ class Bundle:
     def columns(self) -> ItemColumns:
         """Item attributes, with the windows as of the cut: where a server starts from."""
         return self.sources.columns
+
+    def answer(
+        self, declaration: Declaration, user: UserState, now: int
+    ) -> tuple[Candidates, Floats]:
+        """Candidates as of `now` (ms) and their scores, with the items as they were at the cut.
+
+        For trying a bundle out: serving knows the items of this moment.
+        """
+        found = retrieve(self.sources, user, now)
+        if self.ranker is None:
+            return found, found.blended()
+        matrix = rows(declaration, self.sources, self.columns, user, found, now)
+        return found, self.ranker.predict(matrix)
 
     @classmethod
     def load(cls, path: Path, declaration: Declaration) -> Bundle:

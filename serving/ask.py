@@ -60,6 +60,12 @@ class Ask:
     explain: bool = False
     given: tuple[Recent, ...] | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether stores and bundle alone decide: no page, no filter, nothing sent along."""
+        page = self.about or self.context is not Context.HOME
+        return not page and self.filter == ANYTHING and self.given is None
+
 
 @lru_cache(maxsize=1 << 16)
 def mark(item_id: str) -> str:

@@ -15,8 +15,6 @@ from feature_store.stores.base import UserState
 from models.bundle import Bundle, BundleRefused
 from models.manifest import Manifest
 from models.registry import RegistryUnavailable, Version
-from models.retrieval import retrieve
-from models.rows import rows
 from serving.items import Items, Live
 from serving.logs import LOGGER
 from serving.telemetry import Telemetry
@@ -161,11 +159,8 @@ def warm(bundle: Bundle, declaration: Declaration) -> None:
 
     Raises `RankerBroken`.
     """
-    user, now = UserState(""), bundle.sources.cut_ms
     try:
-        found = retrieve(bundle.sources, user, now)
-        matrix = rows(declaration, bundle.sources, bundle.columns, user, found, now)
-        scores = bundle.ranker.predict(matrix) if bundle.ranker else found.blended()
+        _, scores = bundle.answer(declaration, UserState(""), bundle.sources.cut_ms)
     except Exception as error:  # whatever is wrong with it, the bundle at hand is better
         raise RankerBroken(repr(error)) from error
     if not np.isfinite(scores).all():

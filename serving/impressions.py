@@ -50,6 +50,7 @@ class Impression:
     columns: str
     items: tuple[Shown, ...]
     made_as: str | None = None
+    plain: bool = False
 
     def encode(self) -> bytes:
         """The message's body; NaN becomes null."""
@@ -74,6 +75,7 @@ class Impression:
             "degraded": self.degraded,
             "columns": self.columns,
             "made_as": self.made_as,
+            "plain": self.plain,
             "items": items,
         }
         return orjson.dumps(said, option=orjson.OPT_SERIALIZE_NUMPY)

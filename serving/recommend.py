@@ -188,6 +188,7 @@ class Recommender:
                 mode=ask.mode,
                 degraded=tuple(answer.degraded),
                 made_as=outcome.made_as,
+                plain=ask.plain,
                 columns=self.declaration.fingerprint,
                 items=shown,
             )

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 import orjson
 
 from feature_store.declaration import Entity
+from feature_store.events import Interaction
 from feature_store.tiles import VERSION_WIDTH, Level, Tile, TileSet, Version
 
 #: How many of an actor's newest interactions are kept.
@@ -50,6 +51,14 @@ class Recent(NamedTuple):
             [self.event_id, self.event_time, self.type, self.item_id,
              self.quantity, self.price_minor, self.query]
         ).decode()  # fmt: skip
+
+    @classmethod
+    def of(cls, event: Interaction) -> Recent:
+        """What a store keeps of an interaction."""
+        return cls(
+            event.event_time, event.event_id, event.type, event.item_id,
+            event.quantity, event.price_minor, event.query,
+        )  # fmt: skip
 
     @classmethod
     def decode(cls, value: str | bytes) -> Recent:

@@ -34,14 +34,7 @@ class Loopback(FakeKafka):
         for message in messages:
             event = decode_interaction(message.value, time.time_ns() // 1_000_000)
             assert isinstance(event, Interaction)
-            self._store.write_recents([(event.actor, _recent(event))])
-
-
-def _recent(event: Interaction) -> Recent:
-    return Recent(
-        event.event_time, event.event_id, event.type, event.item_id,
-        event.quantity, event.price_minor, event.query,
-    )  # fmt: skip
+            self._store.write_recents([(event.actor, Recent.of(event))])
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from batch import train_ranker, training_set
 from batch.canary import Canary, try_canary
 from batch.history import History
 from batch.learn import Teacher
+from batch.lists import ranked
 from batch.outcomes import Outcomes, outcomes
 from batch.recipe import Recipe
 from models import bundle
@@ -90,7 +91,7 @@ class Model:
     @property
     def outcomes(self) -> Outcomes:
         """What became of them."""
-        return outcomes(self.queries, self.ranker, self.past, RECIPE.k)
+        return outcomes(ranked(self.queries, self.ranker), self.past, RECIPE.k)
 
     def write(self, root: Path) -> tuple[Path, Path]:
         """The bundle to publish, and the one measured."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from batch.beyond import MMR_WEIGHTS, Beyond, beyond
-from batch.measure import measure
+from batch.lists import ranked
+from batch.outcomes import outcomes
 from batch.training_set import baskets, build, discovery
 from models.sources import SOURCES
 from tests.builders import DAY, NOON
@@ -24,11 +25,12 @@ PAST = history(
 CUT = NOON + 5 * DAY
 SOURCES_THEN = sources(PAST, CUT)
 QUERIES = build(DECLARATION, PAST, SOURCES_THEN, baskets(PAST, CUT, PAST.end))
+TEST = ranked(QUERIES, None)
 
 
 @pytest.fixture(scope="module")
 def found() -> Beyond:
-    told = beyond(QUERIES, None, SOURCES_THEN, 2)
+    told = beyond(TEST, None, SOURCES_THEN, 2)
     assert told is not None
     return told
 
@@ -54,15 +56,11 @@ def test_own_history_knows_nothing_new_and_popularity_does(found: Beyond) -> Non
 
 
 def test_without_a_source_its_voice_is_gone_and_the_others_stay() -> None:
-    measures, first = (
-        measure(QUERIES, None, len(PAST.items.ids), 1),
-        beyond(QUERIES, None, SOURCES_THEN, 1),
-    )
-    assert measures is not None
+    first, served = beyond(TEST, None, SOURCES_THEN, 1), outcomes(TEST, PAST, 1).mean("served")
     assert first is not None
-    assert first.mmr[0.0][1] == pytest.approx(measures.ndcg["served"])
-    assert first.without["own"] < measures.ndcg["served"]
-    assert first.without["als"] == pytest.approx(measures.ndcg["served"])
+    assert first.mmr[0.0][1] == pytest.approx(served)
+    assert first.without["own"] < served
+    assert first.without["als"] == pytest.approx(served)
 
 
 def test_figures_are_flat_numbers(found: Beyond) -> None:

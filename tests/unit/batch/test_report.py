@@ -7,18 +7,24 @@ from dataclasses import asdict
 import pandas as pd
 import pytest
 
+from batch.beyond import beyond
 from batch.canary import try_canary
 from batch.explain import days, drift, keep
 from batch.gate import Evidence, judge
+from batch.lists import ranked
 from batch.measure import measure
+from batch.reconcile import Drift, Reconciled
 from batch.rematch import Rival, replay
 from batch.report import Story, describe
+from batch.skew import Skew
 from feature_store.settings import Settings
 from models.tracking import Record
 from tests.builders import DAY
 from tests.unit.batch.builders import DECLARATION, event, history
 from tests.unit.batch.market import RECIPE, learned, market, teacher
 
+DRIFT = {"user.views.h": Drift(tiles=3, by=7)}
+REPAIRED = asdict(Reconciled("redis", owned=200, missing=1, different=3, drift=DRIFT))
 LANDED = {"user-interactions": {"rows": 2_700, "invalid": 3}}
 
 
@@ -33,15 +39,18 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     canary = try_canary(path, measured, DECLARATION)
     found = tonight.outcomes
     found.write(root / "outcomes.parquet")
-    queries = tonight.queries
-    keep(root, queries, tonight.ranker, past)
-    measures = measure(queries, tonight.ranker, len(past.items.ids), RECIPE.k)
+    test = ranked(tonight.queries, tonight.ranker)
+    keep(root, test, tonight.ranker, past)
+    measures = measure(test, found, len(past.items.ids))
+    told = beyond(test, tonight.ranker, tonight.measured, RECIPE.k)
     assert measures is not None
+    assert told is not None
     facts = {
         "bundle": path.name, "landed": LANDED, "offsets": {"user-interactions": {"0": 2_703}},
         "measures": measures.report(), "metrics": measures.flat(), "slices": found.means(),
         "gate": asdict(judge(Evidence(found, canary, rival))), "rival": "1",
-        "knows": canary.knows, "latency_ms": canary.latency_ms,
+        "knows": canary.knows, "latency_ms": canary.latency_ms, "beyond": told.flat(),
+        "skew": asdict(Skew(compared=40, moving=2)), "not_compared": "", "reconciled": [REPAIRED],
     }  # fmt: skip
     return Story(root, Settings(lake=root / "lake"), DECLARATION, RECIPE, facts)
 
@@ -54,8 +63,8 @@ def record(story: Story) -> Record:
 def test_every_picture_is_drawn(record: Record, story: Story) -> None:
     drawn = {path.stem for path in (story.root / "plots").glob("*.png")}
     assert drawn == {
-        "champion", "contributions", "drift_category", "drift_kind", "factor_norms", "importance",
-        "learning_curve", "lists",
+        "ablation", "champion", "contributions", "diversity", "drift_category", "drift_kind",
+        "drift_stream", "factor_norms", "importance", "learning_curve", "lists",
     }  # fmt: skip
     assert all(path.stat().st_size > 5_000 for path in (story.root / "plots").glob("*.png"))
 
@@ -69,12 +78,21 @@ def test_the_card_names_the_bundle_its_figures_and_its_data(record: Record, stor
 
 
 def test_the_run_has_children_for_sources_ranker_evaluation_and_gate(record: Record) -> None:
-    assert [child.name for child in record.children] == ["sources", "ranker", "evaluation", "gate"]
+    names = [child.name for child in record.children]
+    assert names == ["sources", "ranker", "evaluation", "stream", "gate"]
     (ranker,) = [child for child in record.children if child.name == "ranker"]
     assert len(ranker.curves["ndcg_by_trees"]) > 1
     assert record.metrics["knows_people"] == 60
     assert record.dataset is not None
     assert len(record.dataset.digest) == 8
+
+
+def test_the_run_says_what_sources_are_for_and_what_the_stream_got_wrong(record: Record) -> None:
+    by_name = {child.name: child.metrics for child in record.children}
+    assert by_name["evaluation"]["ndcg_without_own"] < by_name["evaluation"]["ndcg_mmr_0.0"]
+    assert by_name["stream"]["redis.user.views.h_tiles"] == 3
+    assert by_name["stream"]["vectors_compared"] == 40
+    assert record.metrics["drifted_redis"] == 4 / 200
 
 
 def test_drift_is_nothing_for_the_same_mix_and_all_for_another_shop() -> None:
@@ -86,7 +104,8 @@ def test_drift_is_nothing_for_the_same_mix_and_all_for_another_shop() -> None:
 
 
 def test_model_and_record_survive_a_night_without_baskets(story: Story) -> None:
-    facts = {**story.facts, "measures": None, "metrics": {}, "slices": {}, "latency_ms": None}
+    facts = {**story.facts, "measures": None, "metrics": {}, "slices": {}, "beyond": {}}
+    facts |= {"latency_ms": None, "skew": None, "not_compared": "nobody came", "reconciled": []}
     facts["gate"] = {"reasons": (), "notes": (), "against": {}}
     told = describe(Story(story.root, story.settings, DECLARATION, RECIPE, facts))
     assert "Not measured" in told.texts["model_card.md"]

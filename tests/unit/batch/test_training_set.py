@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from batch.lists import ranked
 from batch.measure import measure
+from batch.outcomes import outcomes
 from batch.training_set import Basket, baskets, build, sample
 from models.interactions import Floats
 from models.rows import columns
@@ -57,7 +59,8 @@ def test_what_retrieval_missed_is_not_added_and_still_costs() -> None:
     (query,) = build(DECLARATION, PAST, sources(PAST, CUT), asked)
     assert PAST.items.index_of["caviar"] not in query.candidates.positions
     assert not query.labels.any()
-    measures = measure([query], None, len(PAST.items.ids), 10)
+    test = ranked([query], None)
+    measures = measure(test, outcomes(test, PAST, 10), len(PAST.items.ids))
     assert measures is not None
     assert measures.ndcg["served"] == 0.0
     assert measures.retrieval_recall == 0.0
