@@ -5,9 +5,11 @@ Training reads features through this and through the same `vectors.matrix` that 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy as np
 from batch.history import History
 from batch.item_windows import ItemWindows
 from batch.trending import Trending
-from feature_store.declaration import Declaration, Entity
+from feature_store.declaration import Declaration, Entity, Feature
 from feature_store.events import Interaction
 from feature_store.stores.base import RECENTS_KEPT, Recent, UserState
 from feature_store.tiles import BASE, DAY, Level, TileSet
@@ -26,6 +28,7 @@ from models.retrieval import CAPS
 Tiles = dict[tuple[Level, int], dict[str, Any]]
 #: A base that ends before all days: the days the ring has let go are in it.
 PAST: Final = (BASE, 0)
+_event_time: Final = attrgetter("event_time")
 
 
 class AsOf:
@@ -58,9 +61,12 @@ class _Actors:
     """Each actor's events, folded no further than the last moment somebody asked about them."""
 
     def __init__(self, declaration: Declaration, events: Iterable[Interaction]) -> None:
-        levels = declaration.levels(Entity.USER)
-        self._features = {level: declaration.of(Entity.USER, level) for level in levels}
+        features = {
+            level: declaration.of(Entity.USER, level) for level in declaration.levels(Entity.USER)
+        }
+        self._features = {level: _by_type(mine) for level, mine in features.items()}
         self._lifelong = declaration.lifelong(Entity.USER)
+        self._base = _by_type(self._lifelong)
         self._coming: dict[str, deque[Interaction]] = defaultdict(deque)
         for event in events:
             self._coming[event.actor].append(event)
@@ -68,25 +74,32 @@ class _Actors:
         self._recents: dict[str, deque[Recent]] = defaultdict(lambda: deque(maxlen=RECENTS_KEPT))
 
     def state(self, actor: str, now: int) -> UserState:
-        coming, tiles = self._coming[actor], self._tiles[actor]
+        coming, tiles, fresh = self._coming[actor], self._tiles[actor], []
         while coming and coming[0].event_time < now:
-            self._apply(coming.popleft(), tiles, now)
+            fresh.append(coming.popleft())
+        self._recents[actor].extend(map(Recent.of, fresh[-RECENTS_KEPT:]))
+        self._fold(fresh, tiles, now)
         for key in [key for key in tiles if not _kept(*key, now)]:
             self._let_go(key, tiles)
         kept = TileSet((level, start, totals) for (level, start), totals in tiles.items())
         return UserState(actor, kept, tuple(reversed(self._recents[actor])))
 
-    def _apply(self, event: Interaction, tiles: Tiles, now: int) -> None:
-        self._recents[event.actor].append(Recent.of(event))
+    def _fold(self, fresh: Sequence[Interaction], tiles: Tiles, now: int) -> None:
+        """Each event into the tiles that the rings hold at `now`, and from days gone into the base.
+
+        Most events of a long history are older than most rings: those are never looked at.
+        """
         for level, features in self._features.items():
-            start = level.start(event.event_time)
-            if _kept(level, start, now):
-                totals = tiles.setdefault((level, start), {})
-                for feature in features:
+            oldest = level.start(now - level.slots * level.ms) + level.ms
+            first = bisect_left(fresh, oldest, key=_event_time)
+            for event in fresh[first:]:
+                totals = tiles.setdefault((level, level.start(event.event_time)), {})
+                for feature in features[event.type]:
                     feature.add(totals, event)
-            elif level is DAY:
-                for feature in self._lifelong:
-                    feature.add(tiles.setdefault(PAST, {}), event)
+            if level is DAY:
+                for event in fresh[:first]:
+                    for feature in self._base[event.type]:
+                        feature.add(tiles.setdefault(PAST, {}), event)
 
     def _let_go(self, key: tuple[Level, int], tiles: Tiles) -> None:
         """Drops a tile that the ring no longer holds; the base keeps what is lifelong."""
@@ -97,6 +110,15 @@ class _Actors:
         for feature in (f for f in self._lifelong if f.name in totals):
             before = base.get(feature.name, feature.aggregate.zero)
             base[feature.name] = feature.aggregate.merge(before, totals[feature.name])
+
+
+def _by_type(features: Iterable[Feature]) -> Mapping[str, list[Feature]]:
+    """The features that read each type of event."""
+    found: dict[str, list[Feature]] = defaultdict(list)
+    for feature in features:
+        for kind in feature.events:
+            found[kind].append(feature)
+    return found
 
 
 def _kept(level: Level, start: int, now: int) -> bool:

@@ -87,6 +87,9 @@ class _Sums:
     def move(self, row: Floats, now: int) -> None:
         fresh, gone = self.passing.move(now)
         faded = self.window.left(self.origin, now)
+        if fresh.start == fresh.stop and gone.start == gone.stop and faded == 1.0:
+            self.origin = self.window.level.start(now)
+            return
         self.totals *= faded
         self.origin = self.window.level.start(now)
         np.add.at(self.totals, self.items[fresh], self._left(fresh))
@@ -110,7 +113,8 @@ class _Sums:
 class _Sketches:
     """Different actors by item: how often each pair of item and actor is in the window.
 
-    Pairs are in order of (item, hash); those of one item begin at `first[item]`.
+    Pairs are in order of (item, hash); those of one item begin at `first[item]`. `present` counts
+    the pairs of each item that are in it at all: below its size a sketch is exact.
     """
 
     passing: _Passing
@@ -120,15 +124,25 @@ class _Sketches:
     hash_of: Longs
     first: Longs
     count: Longs = field(init=False)
+    present: Longs = field(init=False)
 
     def __post_init__(self) -> None:
         self.count = np.zeros(len(self.item_of), np.int64)
+        self.present = np.zeros(len(self.first) - 1, np.int64)
 
     def move(self, row: Floats, now: int) -> None:
         fresh, gone = (self.pair[part] for part in self.passing.move(now))
+        touched = np.unique(np.concatenate([fresh, gone]))
+        if not len(touched):
+            return
+        before = self.count[touched] > 0
         np.add.at(self.count, fresh, 1)
         np.subtract.at(self.count, gone, 1)
-        for item in np.unique(self.item_of[np.concatenate([fresh, gone])]):
+        change = (self.count[touched] > 0).astype(np.int64) - before
+        np.add.at(self.present, self.item_of[touched], change)
+        items = np.unique(self.item_of[touched[change != 0]])
+        row[items] = self.present[items]
+        for item in items[self.present[items] >= self.aggregate.size]:
             part = slice(self.first[item], self.first[item + 1])
             present = self.hash_of[part][self.count[part] > 0]
             row[item] = self.aggregate.value(present[: self.aggregate.size].tolist())

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from feature_store.declaration import Declaration
 from feature_store.stores.quota import LocalQuotas, Quota, Quotas
+from serving.advance import Advance
 from serving.audit import Audit
 from serving.background import Loop
 from serving.cache import Results
@@ -110,6 +111,7 @@ class Parts:
             recommender=Recommender(
                 declaration, features, champion, items, trending, catalogue, impressions,
                 telemetry, curation, Caps(rules.category_share, rules.brand_share), results,
+                Advance(outside.stores, catalogue),
             ),
             protection=protection,
             dead_letters=dead_letters,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Final
@@ -14,6 +14,7 @@ import numpy as np
 from feature_store.declaration import Declaration
 from feature_store.events import anonymous
 from serving import tracing
+from serving.advance import Advance
 from serving.answers import Recommendations, RecommendedItem, WhyAnswer
 from serving.ask import Ask, Context, next_cursor
 from serving.cache import Results
@@ -55,6 +56,7 @@ class Recommender:
     curation: Curation
     caps: Caps
     results: Results
+    advance: Advance
 
     def recommend(self, ask: Ask) -> Recommendations:
         """Always answers; what is missing is said in `degraded`."""
@@ -78,8 +80,9 @@ class Recommender:
         live, steps = situation.live, situation.steps
         ranking = self._rank(situation, live) if live else None
         with steps("diversity"):
-            page = self._page(situation, ranking)
-            picks = self._picks(situation, ranking, page)
+            others = self._others(situation)
+            page = self._page(situation, ranking, others)
+            picks = self._picks(situation, ranking, page, others)
         failed = ranking.ranked.degraded if ranking else ("bundle",)
         lacking = (*situation.features.failed, *failed, *self._stale())
         return Outcome(situation, ranking, page, picks, lacking)
@@ -114,22 +117,35 @@ class Recommender:
             best = boost(best, cards, self.curation.now)
         return Ranking(offered, kept, cards, ranked, best)
 
-    def _page(self, situation: Situation, ranking: Ranking | None) -> Page:
-        """The ranking made diverse, with what the shop pins and what no bundle knows yet."""
+    def _others(self, situation: Situation) -> dict[str, Pick]:
+        """By item, best first: without a bundle lists made in advance; what no bundle knows yet."""
+        live, found = situation.live, dict[str, Pick]()
+        bundle = live.bundle if live else None
+        new = newcomers(bundle, self.trending, self.catalogue, situation.rules)
+        trending = (Pick(card, 0.0, ("trending",), TRENDING) for card in new)
+        for pick in (*(() if live else self.advance.picks(situation)), *trending):
+            found.setdefault(pick.card.item_id, pick)
+        return found
+
+    def _page(
+        self, situation: Situation, ranking: Ranking | None, others: Mapping[str, Pick]
+    ) -> Page:
+        """The ranking made diverse, with what the shop pins and what was not ranked."""
         ask, live = situation.ask, situation.live
         order: Sequence[int] = ranking.best if ranking else ()
         if ranking and live and ask.diversity:
             kinds = live.bundle.columns.category[ranking.kept.positions]
             order = varied(order, kinds, ask.diversity, POOL * ask.limit * ask.page)
-        bundle = live.bundle if live else None
-        new = newcomers(bundle, self.trending, self.catalogue, situation.rules)
+        new = [pick.card for pick in others.values()]
         cards = ranking.cards if ranking else {}
         return select(ask, self.caps, order, cards, new, self._pinned(situation.rules))
 
-    def _picks(self, situation: Situation, ranking: Ranking | None, page: Page) -> list[Pick]:
-        """The chosen rows with their reasons, then the newcomers."""
+    def _picks(
+        self, situation: Situation, ranking: Ranking | None, page: Page, others: Mapping[str, Pick]
+    ) -> list[Pick]:
+        """The chosen rows with their reasons, then what was not ranked."""
         pinned = [Pick(card, 0.0, ("pinned",), PINNED) for card in page.pinned]
-        new = [Pick(card, 0.0, ("trending",), TRENDING) for card in page.new]
+        new = [others[card.item_id] for card in page.new]
         if ranking is None or situation.live is None:
             return pinned + new
         user, bundle = situation.features.user, situation.live.bundle

@@ -10,13 +10,24 @@ import numpy as np
 import pytest
 
 from feature_store.settings import Settings
-from feature_store.stores.base import StoreUnavailable, UserState
+from feature_store.stores.base import Listed, StoreUnavailable, TrendingList, UserState
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.memory import MemoryStore
+from feature_store.trending import POPULAR
 from models.ranker import Ranker
 from serving.breaker import UNREADABLE_IN_A_ROW
 from serving.guard import CALLERS, BulkheadFull, Guard
-from tests.unit.serving.world import Broken, Make, World, ids, recent, record, stocked, trending
+from tests.unit.serving.world import (
+    NOW,
+    Broken,
+    Make,
+    World,
+    ids,
+    recent,
+    record,
+    stocked,
+    trending,
+)
 
 
 def test_without_redis_cassandra_answers(make: Make) -> None:
@@ -40,6 +51,47 @@ def test_with_both_stores_out_at_the_start_the_bundle_alone_answers(make: Make) 
     assert len(ids(answer)) == 5
     assert set(answer["degraded"]) == {"redis", "cassandra", "trending", "item_features"}
     assert answer["features_from"] is None
+
+
+def sold(store: MemoryStore, *items: str) -> None:
+    """What the night publishes as popular."""
+    listed = [(item, 1.0) for item in items]
+    store.publish_trending(TrendingList(POPULAR, NOW, {"": listed}))
+
+
+def made_for(store: MemoryStore, actor: str, *items: str) -> None:
+    """A list that the night made for somebody."""
+    store.write_recommendations([Listed(actor, NOW, "b", tuple((item, 1.0) for item in items))])
+    store.publish_recommendations(NOW)
+
+
+def test_without_a_bundle_the_list_made_in_advance_answers_then_what_sells(
+    make: Make, tmp_path: Path
+) -> None:
+    hot, kept = MemoryStore(), stocked()
+    made_for(kept, "ann", "cheese", "cake")
+    sold(hot, "milk", "cake", "bread")
+    world = make(root=tmp_path, hot=hot, kept=kept)
+    answer = world.list_for("ann", limit=4)
+    assert ids(answer) == ["cheese", "cake", "milk", "bread"]
+    assert [item["sources"] for item in answer["items"]] == [["advance"]] * 2 + [["popular"]] * 2
+    assert "bundle" in answer["degraded"]
+    assert ids(world.list_for("bob", limit=3)) == ["milk", "cake", "bread"]
+
+
+def test_with_one_store_out_the_other_has_what_sells(make: Make, tmp_path: Path) -> None:
+    kept = stocked()
+    sold(kept, "milk", "bread")
+    assert ids(make(root=tmp_path, hot=Broken(), kept=kept).list_for("ann", limit=2)) == [
+        "milk", "bread",
+    ]  # fmt: skip
+
+
+def test_the_rules_hold_for_lists_made_in_advance_too(make: Make, tmp_path: Path) -> None:
+    kept = stocked()
+    made_for(kept, "ann", "cheese", "cake", "tea")
+    world = make(root=tmp_path, kept=kept)
+    assert ids(world.list_for("ann", category="bakery", limit=1)) == ["cake"]
 
 
 def test_trending_outlives_the_stores_in_memory(world: World) -> None:
