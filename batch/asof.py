@@ -21,9 +21,9 @@ from feature_store.declaration import Declaration, Entity, Feature
 from feature_store.events import Interaction
 from feature_store.stores.base import RECENTS_KEPT, Recent, UserState
 from feature_store.tiles import BASE, DAY, Level, TileSet
+from feature_store.trending import LISTED
 from feature_store.vectors import ItemColumns
 from models.interactions import Floats
-from models.retrieval import CAPS
 
 Tiles = dict[tuple[Level, int], dict[str, Any]]
 #: A base that ends before all days: the days the ring has let go are in it.
@@ -53,8 +53,8 @@ class AsOf:
         return replace(attributes, windows=self._columns)
 
     def trending(self, now: int) -> list[tuple[str, float]]:
-        """The list that would have been published at `now`, as long as retrieval reads it."""
-        return self._trending.top(now, 2 * CAPS["trending"])
+        """The list that would have been published at `now`, of the length that is published."""
+        return self._trending.top(now, LISTED)
 
 
 class _Actors:

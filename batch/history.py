@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from batch import compiler
 from batch.lake import Lake
+from batch.versions import OPEN, as_of, versions
 from feature_store.aggregates import MEASURES
 from feature_store.events import Interaction
 from feature_store.settings import Settings
@@ -83,11 +86,15 @@ class Known:
 
 @dataclass(frozen=True)
 class History:
-    """`events` in order of (event time, event id); `log` the same as columns, known items only."""
+    """`events` in order of (event time, event id); `log` the same as columns, known items only.
+
+    `items` are as of now; `told` is every version of their descriptions, if there is more than now.
+    """
 
     events: tuple[Interaction, ...]
     items: Items
     log: Interactions
+    told: pa.Table | None = None
 
     @property
     def end(self) -> int:
@@ -107,6 +114,12 @@ class History:
             np.asarray([event.type for event in known], np.str_),
             {m: np.asarray([getattr(e, m) for e in known], np.int64) for m in MEASURES},
         )
+
+    def items_at(self, moment: int) -> Items:
+        """The same items as they were described at a moment (ms): `items` if none has changed."""
+        if self.told is None or not _changed_since(self.told, moment):
+            return self.items
+        return _items(self.items.ids, _described(self.told, moment))
 
     def keeping(self, events: Iterable[Interaction]) -> History:
         """Some of the events, still in order, over the same catalogue."""
@@ -129,12 +142,13 @@ class History:
         events: Sequence[Interaction],
         described: Mapping[str, Mapping[str, Any]],
         deleted: frozenset[str] = frozenset(),
+        told: pa.Table | None = None,
     ) -> History:
         """From interactions and the newest description of each item; deleted items are left out."""
         ordered = tuple(sorted(events, key=lambda e: (e.event_time, e.event_id)))
         seen = {event.item_id for event in ordered if event.item_id}
         items = _items(sorted((seen | set(described)) - deleted), described)
-        return cls(ordered, items, _log(ordered, items.index_of))
+        return cls(ordered, items, _log(ordered, items.index_of), told)
 
 
 def read(spark: SparkSession, settings: Settings, lake: Lake) -> History:
@@ -153,8 +167,9 @@ def read(spark: SparkSession, settings: Settings, lake: Lake) -> History:
         ON e.actor = erased.user_id AND e.append_time <= erased.append_time""")
     columns = kept.toArrow().to_pydict()
     rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
-    described, deleted = _descriptions(lake, settings.topic(ITEMS.name))
-    history = History.build([_interaction(*row) for row in rows], described, deleted)
+    told = versions(settings, lake, ITEMS)
+    described, deleted = _described(told, OPEN - 1), _deleted(told)
+    history = History.build([_interaction(*row) for row in rows], described, deleted, told)
     if not len(history.log):
         raise NothingToLearn(
             f"No interaction with an item is landed under {lake.root}: send some, for example "
@@ -173,15 +188,21 @@ def _interaction(
     )  # fmt: skip
 
 
-def _descriptions(lake: Lake, topic: str) -> tuple[dict[str, dict[str, Any]], frozenset[str]]:
-    """The newest record of each item, and the items whose newest record deletes them."""
-    newest: dict[str, dict[str, Any]] = {}
-    rows = lake.table(topic, ITEMS.name).to_pylist()
-    for row in sorted(rows, key=lambda r: (r["append_time"], r["partition"], r["offset"])):
-        if row["reason"] is None:
-            newest[row["item_id"]] = row
-    deleted = frozenset(item for item, row in newest.items() if row["deleted"])
-    return {item: row for item, row in newest.items() if item not in deleted}, deleted
+def _described(told: pa.Table, moment: int) -> dict[str, dict[str, Any]]:
+    """What was said of each item at a moment (ms)."""
+    return {row["item_id"]: row for row in as_of(told, moment).to_pylist()}
+
+
+def _deleted(told: pa.Table) -> frozenset[str]:
+    """The items whose newest record deletes them."""
+    newest = told.filter(pc.equal(told["valid_until"], OPEN))
+    return frozenset(newest.filter(newest["deleted"])["item_id"].to_pylist())
+
+
+def _changed_since(told: pa.Table, moment: int) -> bool:
+    """Whether a version that held at `moment` or later has been replaced."""
+    ends = told["valid_until"]
+    return bool(pc.any(pc.and_(pc.greater(ends, moment), pc.less(ends, OPEN))).as_py())
 
 
 def _items(ids: Sequence[str], described: Mapping[str, Mapping[str, Any]]) -> Items:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import SparkSession
 
 from batch import train_ranker, training_set
-from batch.fit import fit
-from batch.history import History
+from batch.fit import fit, fit_content
+from batch.history import History, Items
 from batch.lists import Ranked, ranked
 from batch.measure import Measures, measure
 from batch.outcomes import Outcomes, outcomes
@@ -34,8 +34,20 @@ class Teacher:
     recipe: Recipe
 
     def fit(self, cut_ms: int) -> Sources:
-        """Every source on the events strictly before a cut."""
-        return fit(self.spark, self.declaration, self.history, self.similar, self.recipe, cut_ms)
+        """Every source on the events strictly before a cut, with the items as described then.
+
+        Serving knows descriptions as of the night: so does training, as of its cut.
+        """
+        then, similar, items = self.history, self.similar, self.items_at(cut_ms)
+        if items is not then.items:
+            then = replace(then, items=items)
+            similar = fit_content(then)
+        return fit(self.spark, self.declaration, then, similar, self.recipe, cut_ms)
+
+    def items_at(self, cut_ms: int) -> Items:
+        """The items as sources fitted at a cut know them; at the log's end, as of now."""
+        history = self.history
+        return history.items if cut_ms >= history.end else history.items_at(cut_ms)
 
     def queries(self, sources: Sources, until: int, most: int) -> list[training_set.Query]:
         """At most `most` baskets in [the sources' cut, until), with candidates and columns."""

@@ -251,7 +251,7 @@ class Tonight:
             self.night.root / name,
             self.declaration,
             sources,
-            self.teacher.history.items.catalogue,
+            self.teacher.items_at(sources.cut_ms).catalogue,
             lesson.ranker,
             {**params(self.recipe), "event_weights": WEIGHTS},
             {topic: self.lake.landed(topic).offsets for topic in self._topics()},

@@ -21,6 +21,7 @@ from batch.night import Tonight
 from batch.recipe import Recipe
 from batch.session import session
 from batch.summary import print_summary
+from batch.tune import tuned
 from batch.validate import DataRefused
 from feature_store.declaration import DeclarationError
 from feature_store.settings import Settings
@@ -64,9 +65,11 @@ def main() -> int:
         "came, the model is 7 days old, or what people do has drifted; says why.",
     )
     options = parser.parse_args()
-    settings, recipe = Settings(), Recipe()
+    settings = Settings()
+    lake = Lake(settings.lake)
     try:
-        with Lake(settings.lake).locked(), threadpool_limits(1):
+        with lake.locked(), threadpool_limits(1):
+            recipe = tuned(lake, Recipe())
             spark = session("millrace-nightly")
             if options.recount_only:
                 exact(Tonight.begin(spark, settings, recipe))

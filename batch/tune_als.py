@@ -1,7 +1,7 @@
 """The search for the numbers of ALS, on a validation slice: what people took after a cut.
 
-Its budget is the length of `RULES`: eight trainings, each judged on the same people. The nightly
-logs every trial; a fitted `OwnHistory` knows nothing of the slice, so nothing leaks.
+Its budget is the length of `RULES`: eight trainings, each judged on the same people. A fitted
+`OwnHistory` knows nothing of the slice, so nothing leaks. `tune.py` logs every trial.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ POPULAR: Final = "popular"
 CAP: Final = 20
 #: How many items overall are looked up for their categories.
 CONSIDERED: Final = 1000
+#: How many of them a published list names.
+LISTED: Final = 50
 #: Segments: everything, one broadest category by its own name, one country.
 EVERYWHERE: Final = ""
 #: What counts as a country; what else an event may say makes no list.

@@ -156,22 +156,23 @@ class Registry:
         mlflow, said = self._mlflow, {"bundle_id": bundle.name, **(tags or {})}
         if measured:
             said[MEASURED] = measured.name
-        with self._answers():
-            mlflow.set_experiment(self.name)
-            with mlflow.start_run(run_name=record.name or bundle.name) as run:
-                log(record, mlflow, self._client, run.info.run_id)
-                if measured:
-                    folder = f"{MEASURED}/{measured.name}"
-                    self._client.log_artifacts(run.info.run_id, str(measured), folder)
-                logged = mlflow.pyfunc.log_model(
-                    name="bundle",
-                    loader_module=__name__,
-                    data_path=str(bundle),
-                    pip_requirements=REQUIREMENTS,
-                    signature=_signature(),
-                )
-                found = mlflow.register_model(logged.model_uri, self.name, tags=said)
+        with self._run(record, record.name or bundle.name) as run_id:
+            if measured:
+                self._client.log_artifacts(run_id, str(measured), f"{MEASURED}/{measured.name}")
+            logged = mlflow.pyfunc.log_model(
+                name="bundle",
+                loader_module=__name__,
+                data_path=str(bundle),
+                pip_requirements=REQUIREMENTS,
+                signature=_signature(),
+            )
+            found = mlflow.register_model(logged.model_uri, self.name, tags=said)
         return self.version(str(found.version))
+
+    def note(self, record: Record) -> None:
+        """Logs a run that registers nothing."""
+        with self._run(record, record.name):
+            pass
 
     def challenge(self, version: Version) -> None:
         """Makes a version `@challenger`: the one that was judged last."""
@@ -252,6 +253,15 @@ class Registry:
                 if not final.exists():  # else another process was faster
                     raise
         return final
+
+    @contextmanager
+    def _run(self, record: Record, name: str) -> Iterator[str]:
+        """An open run of that name which says what `record` holds: its id."""
+        with self._answers():
+            self._mlflow.set_experiment(self.name)
+            with self._mlflow.start_run(run_name=name) as run:
+                log(record, self._mlflow, self._client, run.info.run_id)
+                yield str(run.info.run_id)
 
     @contextmanager
     def _answers(self) -> Iterator[None]:

@@ -16,11 +16,19 @@ from pyflink.table.udf import ScalarFunction
 
 from feature_store.stores.base import COUNTRY_SEPARATOR, Store, TrendingList, TrendingTile
 from feature_store.tiles import Window
-from feature_store.trending import CAP, COUNTRY, EVERYWHERE, TRENDING, in_country, scores, top
+from feature_store.trending import (
+    CAP,
+    COUNTRY,
+    EVERYWHERE,
+    LISTED,
+    TRENDING,
+    in_country,
+    scores,
+    top,
+)
 from streaming.compiler import levels
 from streaming.sinks import PatientStore
 
-TOP_N: Final = 50
 #: Ticks once a second, so that lists are published when nothing else happens.
 TICKS: Final = """
 CREATE TEMPORARY TABLE ticks (tick INT) WITH (
@@ -59,7 +67,7 @@ def by_segment(
     lists: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for item, score in ranked:
         for segment in {EVERYWHERE, categories.get(item, EVERYWHERE)}:
-            if len(lists[segment]) < TOP_N:
+            if len(lists[segment]) < LISTED:
                 lists[segment].append((item, round(score, 3)))
     return dict(lists)
 

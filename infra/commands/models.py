@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from models.registry import Registry, Version
 
 models = typer.Typer(
-    help="List, compare, promote and roll back model versions.", no_args_is_help=True
+    help="List, compare, tune, promote and roll back model versions.", no_args_is_help=True
 )
 Number = Annotated[
     str, typer.Argument(metavar="VERSION", help="A number, or an alias as in @champion.")
@@ -119,6 +119,18 @@ def rollback() -> None:
     with _registry() as registry:
         version = registry.roll_back()
     Console().print(f"version {version.version}, bundle {version.bundle_id}, is @champion again")
+
+
+@models.command()
+def tune() -> None:
+    """Search the numbers of ALS on the landed log; later nights learn by the best of them.
+
+    Nine trainings at most, judged on the week before the last. Each is a child of one run,
+    "ALS search", in MLflow.
+    """
+    from infra.stack.spark import TUNE, spark_submit
+
+    spark_submit(Stack.from_environment(), TUNE)
 
 
 @contextmanager

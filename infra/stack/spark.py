@@ -16,6 +16,7 @@ from infra.stack.process import SERVICE_MARK
 from infra.stack.stack import Stack
 
 NIGHTLY: Final = REPOSITORY / "batch" / "nightly.py"
+TUNE: Final = REPOSITORY / "batch" / "tune.py"
 RELAND: Final = REPOSITORY / "batch" / "reland.py"
 DRIVER_MEMORY: Final = "2g"
 # One short job on few cores: what a second compiler and parallel collectors gain, they cost first.

@@ -21,25 +21,33 @@ from nbclient import NotebookClient
 
 from batch.differences import compare
 from batch.files import read_json
+from batch.history import History
 from batch.lake import Lake
+from batch.motion import SETTLED_MS
 from batch.recount import recounted_tiles
+from batch.trending import Trending
 from feature_store.declaration import load
+from feature_store.events import Interaction, decode_interaction
 from feature_store.reference import Message, fold
 from feature_store.settings import Settings
-from feature_store.stores.base import Recent, UserState
+from feature_store.stores.base import Recent, TrendingList, UserState
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
+from feature_store.tiles import DAY as DAYS
+from feature_store.tiles import HOUR as HOURS
+from feature_store.tiles import Tile, Version, encode_body
 from feature_store.topics import INTERACTIONS, ITEMS
-from feature_store.trending import POPULAR
+from feature_store.trending import LISTED, POPULAR
 from infra.rebuild import from_lake, rebuild
 from infra.stack.home import REPOSITORY
 from infra.stack.jars import jars
 from infra.stack.stack import Stack
 from models.bundle import Bundle
 from models.registry import Registry
-from models.retrieval import retrieve
+from models.retrieval import TRENDING_WINDOW, retrieve
 from tests.builders import DAY, HOUR
 from tests.conftest import isolated
+from tests.integration.test_serving import list_for, serving, status, wait_for
 
 USERS, DAYS_OF_HISTORY = 24, 24
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -187,7 +195,12 @@ def test_an_analyst_finds_one_run_with_children_pictures_a_card_and_its_data(don
     run = client.get_run(champion.run_id)
     below = f"tags.mlflow.parentRunId = '{champion.run_id}'"
     children = client.search_runs([run.info.experiment_id], below)
-    assert {child.info.run_name for child in children} >= {"sources", "evaluation", "gate"}
+    assert {child.info.run_name for child in children} >= {
+        "sources",
+        "evaluation",
+        "stream",
+        "gate",
+    }
     assert {"git_commit", "offsets", "night"} <= set(run.data.tags)
     assert run.inputs.dataset_inputs[0].dataset.name == "landed log"
     pictures = {Path(file.path).stem for file in client.list_artifacts(champion.run_id, "plots")}
@@ -298,6 +311,60 @@ def test_killed_at_ten_points_the_alias_names_the_old_or_the_new_bundle_complete
     print(
         json.dumps({"trial": "nightly killed", "points": len(points), "champions": len(champions)})
     )
+
+
+def test_a_served_vector_that_is_not_what_the_log_says_keeps_a_model_from_serving(
+    done: Night, tmp_path: Path
+) -> None:
+    settings = done.settings
+    fill_redis(settings)
+    counted_twice(settings, "u3")
+    whole, skewed = asked(settings, tmp_path / "log", "u1", "u3")
+
+    again = night(settings)
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    skew = done.facts["skew"]
+    assert skew["mismatched"] == skewed, skew
+    assert skew["compared"] >= whole + skewed
+    assert set(skew["columns"]) == {"user_purchases_24h", "user_purchases_7d"}, skew
+    registry = Registry(settings.mlflow, settings.namespace)
+    refused, champion = registry.version(done.facts["version"]), registry.champion()
+    assert champion is not None
+    assert champion.version != refused.version
+    assert f"{skewed} served vectors differ" in refused.tags["gate_reasons"]
+
+
+def fill_redis(settings: Settings) -> None:
+    """What the stream would have written by now, and the list that is trending."""
+    redis = RedisStore.connect(settings)
+    rebuild(redis, from_lake(settings), lambda part, written: None)
+    events = [decode_interaction(orjson.dumps(event), NOW) for event in purchases()]
+    past = History.build([e for e in events if isinstance(e, Interaction)], {})
+    now = time.time_ns() // 1_000_000
+    listed = Trending(past).top(now, LISTED)
+    redis.publish_trending(TrendingList(TRENDING_WINDOW, now, {"": listed}))
+    redis.close()
+
+
+def counted_twice(settings: Settings, actor: str) -> None:
+    """Planted: tiles of today that hold more purchases than there were."""
+    redis = RedisStore.connect(settings)
+    body = encode_body({"purchases": 99})
+    redis.write_tiles(
+        Tile("user", actor, level, Version.of_tile(level.start(NOW), 0, 99), body)
+        for level in (HOURS, DAYS)
+    )
+    redis.close()
+
+
+def asked(settings: Settings, log: Path, *actors: str) -> list[int]:
+    """Asks the API for lists once everything has settled; how many items each has."""
+    time.sleep(max(0.0, (NOW + 2 * SETTLED_MS) / 1_000 - time.time()))
+    with serving(settings, log) as http:
+        wait_for(lambda: status(http, "/health/ready") == 200)
+        wait_for(lambda: list_for(http, "nobody")["degraded"] == [])
+        return [len(list_for(http, actor)["items"]) for actor in actors]
 
 
 def test_nothing_landed_is_refused_in_a_sentence(settings: Settings) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 import pyarrow as pa
+import pytest
 
 from batch.decoding import SCHEMAS
+from batch.history import History
+from batch.learn import Teacher
 from batch.versions import OPEN, as_of, dated
 from feature_store.topics import ITEMS
+from tests.builders import DAY, NOON
+from tests.unit.batch.builders import event
+from tests.unit.batch.market import teacher
 
 
 def said(item: str, at: int, title: str | None) -> dict[str, object]:
@@ -50,3 +59,22 @@ def test_the_same_description_again_is_no_new_version() -> None:
 
 def test_nothing_said_is_no_history() -> None:
     assert len(as_of(history(), 10)) == 0
+
+
+def test_sources_of_a_cut_know_items_as_they_were_described_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events = (event("ann", "milk", 0), event("ann", "milk", 5 * DAY))
+    told = history(said("milk", 10, "Milk"), said("milk", NOON + 2 * DAY, "Whole milk"))
+    past = History.build(events, {"milk": {"title": "Whole milk"}}, told=told)
+    fitted = fitted_by(monkeypatch, teacher(past))
+    assert fitted(NOON + 3 * DAY) is fitted(past.end) is past
+    before = fitted(NOON + DAY)
+    assert [text.title for text in before.items.texts] == ["Milk"]
+    assert before.items.ids == past.items.ids
+
+
+def fitted_by(monkeypatch: pytest.MonkeyPatch, learned: Teacher) -> Callable[[int], History]:
+    """What a teacher fits at a cut."""
+    monkeypatch.setattr("batch.learn.fit", lambda spark, declaration, past, *rest: past)
+    return cast("Callable[[int], History]", learned.fit)
