@@ -56,8 +56,7 @@ def record(trials: Sequence[Trial]) -> Record:
         metrics={f"ndcg_{K}": best.ndcg, f"recall_{K}": best.recall},
         children=[
             Record(
-                name=f"rank {trial.rule.rank}, {trial.rule.iterations} rounds, alpha {trial.rule.alpha:g}, "
-                f"ridge {trial.rule.regularisation:g}{' scaled' if trial.rule.scaled else ''}",
+                name=_name(trial.rule),
                 params=_params(trial.rule),
                 metrics={
                     f"ndcg_{K}": trial.ndcg, f"recall_{K}": trial.recall, "seconds": trial.seconds,
@@ -94,6 +93,11 @@ def _keep(settings: Settings, lake: Lake, recipe: Recipe, trials: Sequence[Trial
     write_json(lake.root / RULE, asdict(best))
     changed = "the next night learns by it" if best != recipe.als else "it is the rule already"
     print(f"[tune] best of {len(trials)}: {best}; {changed}")
+
+
+def _name(rule: Rule) -> str:
+    ridge = f"ridge {rule.regularisation:g}{' a liked item' if rule.scaled else ''}"
+    return f"rank {rule.rank}, alpha {rule.alpha:g}, {ridge}, {rule.iterations} rounds"
 
 
 def _params(rule: Rule) -> dict[str, object]:

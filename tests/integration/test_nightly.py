@@ -327,7 +327,8 @@ def test_a_served_vector_that_is_not_what_the_log_says_keeps_a_model_from_servin
     skew = done.facts["skew"]
     assert skew["mismatched"] == skewed, skew
     assert skew["compared"] >= whole + skewed
-    assert set(skew["columns"]) == {"user_purchases_24h", "user_purchases_7d"}, skew
+    windows = {f"user_purchases_{name}" for name in ("24h", "7d", "28d", "lifetime")}
+    assert set(skew["columns"]) == {*windows, "user_active_days"}, skew
     registry = Registry(settings.mlflow, settings.namespace)
     refused, champion = registry.version(done.facts["version"]), registry.champion()
     assert champion is not None
