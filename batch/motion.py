@@ -75,7 +75,7 @@ def motion(
     actors: dict[str, list[tuple[int, int]]] = defaultdict(list)
     items: dict[str, list[tuple[int, int]]] = defaultdict(list)
     spans = []
-    for row in _arrived(settings, lake, first - SETTLED_MS).to_pylist():
+    for row in _newer(settings, lake, first - SETTLED_MS, known).to_pylist():
         begun, arrived = row["event_time"], row["append_time"]
         new = row["offset"] >= known.get(str(row["partition"]), 0)
         late = new and arrived - begun > settings.horizon_ms
@@ -91,13 +91,20 @@ def motion(
     return Motion(actors, items, every, _gone(settings, lake))
 
 
-def _arrived(settings: Settings, lake: Lake, since: int) -> pa.Table:
-    """The interactions that Kafka got after a moment (ms)."""
+def _newer(settings: Settings, lake: Lake, since: int, known: Mapping[str, int]) -> pa.Table:
+    """The interactions that Kafka got after a moment (ms), or that a night had not landed."""
+    topic = settings.topic(INTERACTIONS.name)
     columns = ["partition", "offset", "actor", "item_id", "event_time", "append_time"]
-    newer = [("append_time", ">", since), ("event_time", ">", 0)]
-    files = lake.files(settings.topic(INTERACTIONS.name), INTERACTIONS.name)
-    tables = [pq.read_table(f, columns=columns, filters=newer, partitioning=None) for f in files]
-    return pa.concat_tables(tables) if tables else pa.table({name: [] for name in columns})
+    filters = [[("append_time", ">", since)]]
+    for partition in lake.landed(topic).offsets:
+        beyond = ("offset", ">=", known.get(partition, 0))
+        filters.append([("partition", "=", int(partition)), beyond])
+    tables = [
+        pq.read_table(file, columns=columns, filters=filters, partitioning=None)
+        for file in lake.files(topic, INTERACTIONS.name)
+    ]
+    found = pa.concat_tables(tables) if tables else pa.table({name: [] for name in columns})
+    return found.drop_null()
 
 
 def _gone(settings: Settings, lake: Lake) -> frozenset[str]:
