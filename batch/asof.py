@@ -32,16 +32,23 @@ _event_time: Final = attrgetter("event_time")
 
 
 class AsOf:
-    """A walk through history; moments may only grow."""
+    """A walk through history; moments may only grow, and `now` is how far it has come (ms)."""
 
     def __init__(self, declaration: Declaration, history: History) -> None:
+        self.now = 0
         self._actors = _Actors(declaration, history.events)
         self._windows = ItemWindows(declaration, history)
         self._trending = Trending(history)
         self._columns: Floats = np.zeros((len(history.items.ids), 0), np.float32)
 
     def advance(self, now: int) -> None:
-        """Moves to `now`: whatever happened strictly before it is known."""
+        """Moves to `now`: whatever happened strictly before it is known.
+
+        Raises `ValueError` for a moment that has passed.
+        """
+        if now < self.now:
+            raise ValueError(f"the walk is at {self.now} already, {now} is past: begin another one")
+        self.now = now
         self._columns = self._windows.advance(now)
 
     def user(self, actor: str, now: int) -> UserState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,11 @@ _COLUMNS = (
     "event_id", "actor", "item_id", "type", "event_time", "quantity", "price_minor",
     "amount_minor", "weight", "query",
 )  # fmt: skip
+
+
+_REPEATED = ("actor", "item_id", "type", "query")
+#: Rows that are Python objects twice at once.
+_CHUNK = 50_000
 
 
 class NothingToLearn(Exception):
@@ -165,8 +170,7 @@ def read(spark: SparkSession, settings: Settings, lake: Lake) -> History:
         FROM ({compiler.applied("log", compiler.EVER)}) AS e
         LEFT ANTI JOIN (SELECT user_id, append_time FROM profiles WHERE deleted) AS erased
         ON e.actor = erased.user_id AND e.append_time <= erased.append_time""")
-    columns = kept.toArrow().to_pydict()
-    rows = zip(*(columns[name] for name in _COLUMNS), strict=True)
+    rows = _rows(kept.toArrow())
     told = versions(settings, lake, ITEMS)
     described, deleted = _described(told, OPEN - 1), _deleted(told)
     history = History.build([_interaction(*row) for row in rows], described, deleted, told)
@@ -176,6 +180,16 @@ def read(spark: SparkSession, settings: Settings, lake: Lake) -> History:
             "with `millrace replay`."
         )
     return history
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """The rows of `_COLUMNS`; of ids and words that come again and again there is one copy."""
+    known: dict[str, str] = {}
+    for batch in table.to_batches(max_chunksize=_CHUNK):
+        columns = batch.to_pydict()
+        for name in _REPEATED:
+            columns[name] = [known.setdefault(word, word) for word in columns[name]]
+        yield from zip(*(columns[name] for name in _COLUMNS), strict=True)
 
 
 def _interaction(

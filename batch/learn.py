@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pyspark.sql import SparkSession
 
 from batch import train_ranker, training_set
+from batch.asof import AsOf
 from batch.fit import fit, fit_content
 from batch.history import History, Items
 from batch.lists import Ranked, ranked
@@ -52,9 +54,22 @@ class Teacher:
     def queries(self, sources: Sources, until: int, most: int) -> list[training_set.Query]:
         """At most `most` baskets in [the sources' cut, until), with candidates and columns."""
         asked = training_set.baskets(self.history, sources.cut_ms, until)
-        return training_set.build(
-            self.declaration, self.history, sources, training_set.sample(asked, most)
-        )
+        return self.build(sources, training_set.sample(asked, most))
+
+    def build(
+        self, sources: Sources, asked: Sequence[training_set.Basket]
+    ) -> list[training_set.Query]:
+        """The queries of baskets in order of time, by one walk that goes on from call to call."""
+        first = asked[0].moment if asked else 0
+        if not self._walks or self._walks[-1].now > first:
+            self._walks[:] = [AsOf(self.declaration, self.history)]
+        (walk,) = self._walks
+        return training_set.build(self.declaration, self.history, sources, asked, walk)
+
+    @cached_property
+    def _walks(self) -> list[AsOf]:
+        """The walk of the last call, if there was one: every night asks in order of time."""
+        return []
 
 
 @dataclass(frozen=True)

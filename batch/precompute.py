@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 
-from batch import training_set
 from batch.history import History
 from batch.learn import Teacher
 from batch.lists import ranked
@@ -84,10 +83,8 @@ def lists_for(
     teacher: Teacher, bundle: Bundle, people: Sequence[str], made_at: int
 ) -> Iterator[Listed]:
     """The best `LONG` items of each person as of the log's end, ranked as serving would."""
-    history = teacher.history
-    asked = [Basket(actor, history.end, frozenset()) for actor in people]
-    queries = training_set.build(teacher.declaration, history, bundle.sources, asked)
-    for one in ranked(queries, bundle.ranker):
+    asked = [Basket(actor, teacher.history.end, frozenset()) for actor in people]
+    for one in ranked(teacher.build(bundle.sources, asked), bundle.ranker):
         scores = -np.sort(-one.scores, kind="stable")
         items = tuple(
             (bundle.item_ids[position], round(float(score), 4))

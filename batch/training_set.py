@@ -92,18 +92,23 @@ def sample(found: Sequence[Basket], most: int) -> list[Basket]:
 
 
 def build(
-    declaration: Declaration, history: History, sources: Sources, asked: Sequence[Basket]
+    declaration: Declaration,
+    history: History,
+    sources: Sources,
+    asked: Sequence[Basket],
+    walk: AsOf | None = None,
 ) -> list[Query]:
     """The queries of baskets in order of time; raises `ValueError` for one before the cut.
 
-    Sources that had seen a basket would promise what they cannot keep.
+    Sources that had seen a basket would promise what they cannot keep. A `walk` through the same
+    history that has not come further than the first basket saves beginning one.
     """
     if asked and asked[0].moment < sources.cut_ms:
         raise ValueError(
             f"A basket at {asked[0].moment} lies before the cut {sources.cut_ms} of the sources: "
             "fit them earlier, or ask for later baskets."
         )
-    walk = AsOf(declaration, history)
+    walk = walk or AsOf(declaration, history)
     return [_query(declaration, sources, walk, basket) for basket in asked]
 
 

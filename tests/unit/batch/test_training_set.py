@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from batch.asof import AsOf
 from batch.lists import ranked
 from batch.measure import measure
 from batch.outcomes import outcomes
@@ -12,6 +14,7 @@ from models.interactions import Floats
 from models.rows import columns
 from tests.builders import DAY, HOUR, MINUTE, NOON
 from tests.unit.batch.builders import DECLARATION, event, history, sources
+from tests.unit.batch.market import teacher
 
 NAMES = columns(DECLARATION)
 PAST = history(
@@ -90,3 +93,21 @@ def test_a_sample_is_the_same_every_night_and_in_order() -> None:
     assert drawn == sample(asked, 10)
     assert drawn == sorted(drawn, key=lambda basket: basket.moment)
     assert sample(asked, 200) == asked
+
+
+def test_a_walk_that_goes_on_answers_as_a_new_one_does() -> None:
+    known, learned = sources(PAST, CUT), teacher(PAST)
+    first, second = baskets(PAST, CUT, PAST.end)
+    asked = [learned.build(known, [first]), learned.build(known, [second])]
+    for found, basket in zip(asked, (first, second), strict=True):
+        (query,), (fresh,) = found, build(DECLARATION, PAST, known, [basket])
+        np.testing.assert_array_equal(query.rows, fresh.rows)
+    (again,) = learned.build(known, [first])
+    np.testing.assert_array_equal(again.rows, asked[0][0].rows)
+
+
+def test_a_walk_does_not_go_back() -> None:
+    walk = AsOf(DECLARATION, PAST)
+    walk.advance(NOON + DAY)
+    with pytest.raises(ValueError, match="begin another"):
+        walk.advance(NOON)
