@@ -9,7 +9,8 @@ for the pair with Spark, with the plain ridge for the pair with `implicit`. The 
 in every round. A ratio is the baseline's median seconds by ours: above 1, ours is faster. Beside
 it stand the processors' seconds, which a busy machine disturbs less. `nightly_s` is a first
 nightly over the last `--months` of The Complete Journey in Kafka (all 12 by default), landing and
-recount included, on a stack without the stream. The last line is one JSON object.
+recount included, on a stack without the stream; `nightly_gib` is the most memory that it took, its
+JVM and all workers together. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from benchmarks.baselines import implicit_als, spark_als
 from benchmarks.gowalla import Gowalla
 from benchmarks.objective import loss
 from benchmarks.stage import machine, report, say, staged
+from benchmarks.watched import Watched
 from infra.stack.spark import NIGHTLY, spark_submit
 from infra.traffic.journey import ALL_MONTHS
 from infra.traffic.replay import replay
@@ -79,7 +81,7 @@ def main() -> None:
             runs[name].append(run)
     spark.stop()
     told = figures(runs) | {
-        "nightly_s": round(nightly(options.months)) if options.months else None,
+        **(nightly(options.months) if options.months else {"nightly_s": None}),
         "months": options.months,
         "iterations": options.iterations,
     }
@@ -94,14 +96,19 @@ def measure(train: Train, rule: Rule, known: sparse.csr_matrix) -> Run:
     return Run(seconds, used, loss(known, people, items, rule))
 
 
-def nightly(months: int) -> float:
-    """Seconds of a first nightly, from its start to its end."""
+def nightly(months: int) -> dict[str, float]:
+    """What a first nightly takes, from its start to its end."""
     with staged(("kafka", "redis", "cassandra", "mlflow")) as stage:
         sent = replay(stage.settings, stage.stack.home.root, months=months)
         say(f"{sent.interactions:,} purchases are in Kafka; the nightly begins")
         begun = time.time()
-        spark_submit(stage.stack, NIGHTLY)
-        return time.time() - begun
+        with Watched() as seen:
+            spark_submit(stage.stack, NIGHTLY)
+        return {
+            "nightly_s": round(time.time() - begun),
+            "nightly_processor_s": round(seen.processor_s),
+            "nightly_gib": round(seen.peak_gib, 2),
+        }
 
 
 def figures(runs: Mapping[str, list[Run]]) -> dict[str, Any]:
