@@ -73,7 +73,8 @@ class _Passing:
 class _Sums:
     """Sums by item; in a window that fades they are kept as of the tile that starts at `origin`.
 
-    `starts` are those of the values' tiles.
+    `starts` are those of the values' tiles. What fades is no whole number: `inside` counts the
+    events in the window, so that a sum of none is 0 and not what rounding left of it.
     """
 
     passing: _Passing
@@ -83,6 +84,10 @@ class _Sums:
     values: _Doubles
     starts: Longs
     totals: _Doubles
+    inside: Longs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inside = np.zeros(len(self.totals), np.int64)
 
     def move(self, row: Floats, now: int) -> None:
         fresh, gone = self.passing.move(now)
@@ -94,11 +99,19 @@ class _Sums:
         self.origin = self.window.level.start(now)
         np.add.at(self.totals, self.items[fresh], self._left(fresh))
         np.subtract.at(self.totals, self.items[gone], self._left(gone))
+        if self.window.half_life_ms:
+            self._empty(fresh, gone)
         if faded != 1.0:
             row[:] = self.totals
             return
         changed = np.concatenate([self.items[fresh], self.items[gone]])
         row[changed] = self.totals[changed]
+
+    def _empty(self, fresh: slice, gone: slice) -> None:
+        np.add.at(self.inside, self.items[fresh], 1)
+        np.subtract.at(self.inside, self.items[gone], 1)
+        left = self.items[gone]
+        self.totals[left[self.inside[left] == 0]] = 0.0
 
     def _left(self, part: slice) -> _Doubles:
         """What is left of some values at `origin`."""

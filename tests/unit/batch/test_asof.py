@@ -16,9 +16,9 @@ from feature_store.declaration import Entity
 from feature_store.events import Interaction
 from feature_store.stores.base import TrendingTile
 from feature_store.tiles import Level, TileSet, Version
-from feature_store.vectors import window_values
+from feature_store.vectors import window_columns, window_values
 from tests.builders import DAY, HOUR, MINUTE, NOON
-from tests.unit.batch.builders import DECLARATION, event, history
+from tests.unit.batch.builders import DECLARATION, event, history, sources
 
 MOMENTS = st.one_of(
     st.integers(0, 40 * DAY), st.sampled_from([0, MINUTE, HOUR, DAY, 7 * DAY, 28 * DAY, 99 * DAY])
@@ -36,6 +36,9 @@ EVENTS = st.lists(
     max_size=30,
 )
 
+DECAYED = window_columns(DECLARATION, Entity.ITEM).index("item_engagement_decayed")
+SOMETHING = sources(history(event("a", "x", 0), event("a", "y", 0)), NOON).columns
+
 
 def folded(entity: Entity, key: str, events: list[Interaction], now: int) -> TileSet:
     """The tiles of an entity from every event strictly before `now`, the slow way."""
@@ -46,6 +49,16 @@ def folded(entity: Entity, key: str, events: list[Interaction], now: int) -> Til
             for feature in DECLARATION.of(entity, level):
                 feature.add(totals, one)
     return TileSet((level, start, values) for (level, start), values in tiles.items())
+
+
+def test_a_faded_sum_of_nothing_is_zero_whatever_the_way_there() -> None:
+    past = history(*(event("a", "x", n * DAY, quantity=3) for n in range(9)), event("a", "y", 0))
+    walk = AsOf(DECLARATION, past)
+    for day in range(60):
+        walk.advance(NOON + day * DAY)
+        if day == 20:
+            assert walk.columns(SOMETHING).windows[0, DECAYED] > 0
+    assert walk.columns(SOMETHING).windows[0, DECAYED] == 0.0
 
 
 @settings(max_examples=60, deadline=None)
