@@ -32,6 +32,18 @@ def test_an_impression_names_its_answer(world: World) -> None:
     assert [item.item_id for item in message.items] == ids(answer)
 
 
+def test_what_the_request_said_besides_makes_an_answer_that_the_log_alone_cannot_make(
+    world: World,
+) -> None:
+    with world.http:
+        world.list_for("ann")
+        world.list_for("ann", mode="discover")
+        world.list_for("ann", category="bakery")
+        world.list_for("ann", context="item", item_id="milk")
+    said = [ImpressionMessage.model_validate_json(m.value) for m in world.kafka.handed_over]
+    assert [message.plain for message in said] == [True, True, False, False]
+
+
 def test_a_full_queue_drops_and_counts(world: World) -> None:
     impressions = world.parts.impressions
     world.list_for("ann")
