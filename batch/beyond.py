@@ -50,15 +50,16 @@ class Beyond:
     without: Mapping[str, float]
 
     def flat(self) -> dict[str, float]:
-        """As MLflow metrics."""
+        """As MLflow metrics; what nobody has a figure for is left out."""
         plain = ("coverage", "novelty_bits", "head_share", "diversity", "miscalibration")
-        return {
+        found = {
             **{name: getattr(self, name) for name in plain},
             **{f"ndcg_new_{name}": value for name, value in self.discover.items()},
             **{f"ndcg_mmr_{weight}": ndcg for weight, (_, ndcg) in self.mmr.items()},
             **{f"diversity_mmr_{weight}": kinds for weight, (kinds, _) in self.mmr.items()},
             **{f"ndcg_without_{name}": value for name, value in self.without.items()},
         }
+        return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def beyond(

@@ -68,3 +68,11 @@ def test_figures_are_flat_numbers(found: Beyond) -> None:
     assert all(isinstance(value, float) for value in flat.values())
     assert {f"ndcg_without_{name}" for name in SOURCES} <= flat.keys()
     assert {f"ndcg_mmr_{weight}" for weight in MMR_WEIGHTS} <= flat.keys()
+
+
+def test_a_figure_that_nobody_has_is_left_out() -> None:
+    (known,) = [one for one in TEST if one.query.basket.actor == "ann"]
+    told = beyond([known], None, SOURCES_THEN, 2)
+    assert told is not None
+    assert "ndcg_new_served" not in told.flat()  # what ann took was not new to her
+    assert "ndcg_mmr_0.0" in told.flat()
