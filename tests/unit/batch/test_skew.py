@@ -40,10 +40,9 @@ def answer(actor: str) -> Answer:
     found = retrieve(SOURCES, user, ASKED_AT, walk.trending(ASKED_AT))
     items = walk.columns(SOURCES.columns)
     vectors = rows(DECLARATION, SOURCES, items, user, found, ASKED_AT)
-    shown = [
-        Shown(SOURCES.item_ids[position], found.offered_by(row), vector.copy())
-        for row, (position, vector) in enumerate(zip(found.positions, vectors, strict=True))
-    ]
+    ids = (SOURCES.item_ids[position] for position in found.positions)
+    offers = found.offered_by(range(len(vectors)))
+    shown = map(Shown, ids, offers, vectors.copy())
     return Answer(actor, ASKED_AT, tuple(shown))
 
 
