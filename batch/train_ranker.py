@@ -20,7 +20,7 @@ PARAMETERS = {
     "feature_fraction": 0.5,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
-    "lambdarank_truncation_level": 15,
+    "lambdarank_truncation_level": 30,
     "max_bin": 127,
     "num_threads": 1,  # a second thread spins while Spark and others want the core
     "seed": 3,
@@ -28,7 +28,7 @@ PARAMETERS = {
     "force_col_wise": True,
     "verbosity": -1,
 }
-TREES, PATIENCE = 300, 30
+TREES, PATIENCE = 300, 100
 
 
 def train(queries: Sequence[Query], columns: Sequence[str], validation_share: float) -> Ranker:
