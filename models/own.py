@@ -79,10 +79,10 @@ class OwnHistory:
 
     def liked(self, items: int) -> sparse.csr_matrix:
         """Everybody's positive strengths as of the cut, (actors, `items`)."""
+        worth = np.maximum(self.strengths, 0)
         shape = (len(self.indptr) - 1, items)
-        found = sparse.csr_matrix(
-            (np.maximum(self.strengths, 0), self.items, self.indptr), shape, np.float32
-        )
+        # A copy: leaving out zeros works in place, on the history itself otherwise.
+        found = sparse.csr_matrix((worth, self.items, self.indptr), shape, np.float32, copy=True)
         found.eliminate_zeros()
         return found
 

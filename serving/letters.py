@@ -46,14 +46,14 @@ class KafkaLetters:
         consumer = self._consumer = self._consumer or self._connect()
         name = self._settings.topic(topic)
         places = [TopicPartition(name, n) for n in consumer.partitions_for_topic(name) or ()]
-        first, following = consumer.beginning_offsets(places), consumer.end_offsets(places)
+        first = consumer.beginning_offsets(places, TIMEOUT_MS)
+        following = consumer.end_offsets(places, TIMEOUT_MS)
         return int(sum(following.values()) - sum(first.values()))
 
     def _connect(self) -> KafkaConsumer:
         return KafkaConsumer(
             bootstrap_servers=self._settings.kafka,
             request_timeout_ms=TIMEOUT_MS,
-            default_api_timeout_ms=TIMEOUT_MS,
             bootstrap_timeout_ms=TIMEOUT_MS,
             metrics_enabled=False,
         )

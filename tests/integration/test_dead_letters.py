@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from feature_store.settings import Settings
 from infra.cli import app
 from infra.stack.stack import Stack
+from serving.letters import KafkaLetters
 from tests.builders import view
 from tests.kafka_log import read_log
 
@@ -57,6 +58,14 @@ def test_letters_are_counted_by_reason_and_each_once(shop: Settings) -> None:
         [TOPIC, "event_id:", "missing", "1"],
         [TOPIC, "json:", "not", "valid", "JSON", "2"],
     ]
+
+
+def test_the_status_page_counts_the_letters_of_each_topic(shop: Settings) -> None:
+    refuse(shop, b"{", b"ann", "json: not valid JSON")
+    refuse(shop, b"[", b"bob", "json: not valid JSON")
+    assert KafkaLetters(shop).count() == {
+        "user-interactions-dlt": 2, "item-metadata-dlt": 0, "user-profile-updates-dlt": 0,
+    }  # fmt: skip
 
 
 def test_nothing_refused_is_said_so(shop: Settings) -> None:

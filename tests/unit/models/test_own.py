@@ -70,3 +70,19 @@ def test_positions_stay_within_the_catalogue() -> None:
     history = own.fit(log(("ann", "tea", "purchase", 1.0)), NOW, HALF_LIFE)
     assert history.items.tolist() == [INDEX["tea"]]
     np.testing.assert_array_equal(history.indptr, [0, 1])
+
+
+def test_what_is_liked_leaves_out_refusals_and_the_history_as_it_was() -> None:
+    history = own.fit(
+        log(
+            ("ann", "milk", "dislike", 1.0),
+            ("ann", "tea", "view", 1.0),
+            ("bob", "tea", "view", 1.0),
+        ),
+        NOW,
+        HALF_LIFE,
+    )
+    items, rows = history.items.copy(), history.indptr.copy()
+    assert history.liked(len(ITEMS)).indices.tolist() == [INDEX["tea"], INDEX["tea"]]
+    np.testing.assert_array_equal(history.items, items)
+    np.testing.assert_array_equal(history.indptr, rows)
