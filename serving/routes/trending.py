@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from feature_store.events import Identifier
 from feature_store.trending import COUNTRY
 from serving.answers import TrendingAnswer, TrendingItem
 from serving.parts import Parts, Running
+from serving.problems import Problem
 from serving.security import READ
 
 router = APIRouter(prefix="/api", tags=["trending"])
@@ -37,17 +32,15 @@ class Wanted(BaseModel):
     country: Country | None = None
     limit: int = Field(20, ge=1, le=100)
 
-    @field_validator("country")
-    @classmethod
-    def _one_segment(cls, country: str | None, others: ValidationInfo) -> str | None:
-        if country and others.data.get("category"):
-            raise ValueError("there is no list of a category in a country: leave one of them out")
-        return country
-
 
 @router.get("/trending", response_model=TrendingAnswer, dependencies=[READ])
 def trending(wanted: Annotated[Wanted, Query()], parts: Running) -> Response:
     """The last list published; an older one, said to be so, when no store answers."""
+    if wanted.category and wanted.country:
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            "There is no list of a category in a country: leave one of them out.",
+        )
     published = parts.trending.published(wanted.window)
     return TrendingAnswer(
         window=wanted.window,

@@ -79,7 +79,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     ),
     TRENDING: (
         "window=2h", "window=", "window=24H", "limit=0", "limit=999", "country=norway",
-        "country=no", "country=N%00", "country=NO&category=dairy", "category=%1F", "segment=%00",
+        "country=no", "country=N%00", "category=%1F", "segment=%00",
     ),
     SIMILAR: ("limit=0", "limit=51", "limit=x", "user=ann"),
     HISTORY: ("limit=0", "limit=201", "type=stare", "cursor=x", "cursor=-1:a", "cursor=1:%00"),
@@ -90,6 +90,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
 PATHS: tuple[tuple[str, frozenset[int]], ...] = tuple(
     (path, frozenset({404, 405, 422}))
     for path in (
+        "/api/trending?country=NO&category=dairy",
         "/api/recommendations/a%00b", "/api/recommendations/a%0D%0Ab", "/api/recommendations/%7F",
         "/api/recommendations/%1B%5B2J", "/api/recommendations/" + "a" * 257, "/api/items/%00",
         "/api/items/" + "%F0%9F%8D%9E" * 257, "/api/users/%0A", "/api/users/%00/history",

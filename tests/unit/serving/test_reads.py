@@ -32,7 +32,6 @@ from tests.unit.serving.world import NOW, World, ids, recent, record
         "/api/trending?window=2h",
         "/api/trending?limit=0",
         "/api/trending?country=norway",
-        "/api/trending?country=NO&category=dairy",
         "/api/users/%7F",
         "/api/users?limit=0",
     ],
@@ -43,6 +42,12 @@ def test_bad_input_is_a_problem_with_a_reason(world: World, path: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["errors"][0]["field"]
     assert "Traceback" not in answer.text
+
+
+def test_there_is_no_list_of_a_category_in_a_country(world: World) -> None:
+    answer = world.http.get("/api/trending?country=NO&category=dairy")
+    assert answer.status_code == 404
+    assert "leave one of them out" in answer.json()["detail"]
 
 
 def test_odd_ids_are_only_ids(world: World) -> None:
