@@ -7,7 +7,7 @@ features; Ning, Karypis 2011), and only the items that most people have take par
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -102,8 +102,13 @@ class _Products:
     @classmethod
     def of(cls, people: sparse.csr_matrix) -> _Products:
         weight = np.asarray(people.multiply(people).sum(axis=0), np.float32).ravel()
-        whole = (people.T @ people).toarray() if len(weight) <= HELD else None
-        return cls(people.tocsc(), weight, whole)
+        found = cls(people.tocsc(), weight, None)
+        if len(weight) > HELD:
+            return found
+        whole = np.empty((len(weight), len(weight)), np.float32)
+        for first in range(0, len(weight), BLOCK):  # as one sparse product it would be held thrice
+            whole[first : first + BLOCK] = found.block(first)
+        return replace(found, whole=whole)
 
     def block(self, first: int) -> Floats:
         """Of `BLOCK` items from `first` on with all, (block, items)."""
