@@ -11,7 +11,7 @@ from batch.recipe import Recipe
 from batch.train_als import train
 from feature_store.declaration import Declaration
 from feature_store.vectors import ItemColumns
-from models import content, covisitation, linear, own, popularity, repeats, shelf
+from models import content, covisitation, own, popularity, repeats, shelf, slim
 from models.interactions import Floats, Interactions
 from models.neighbours import Neighbours
 from models.sources import Sources
@@ -48,7 +48,7 @@ def fit(
         als=train(spark, mine, count, recipe.als),
         own=mine,
         covisitation=covisitation.fit(log, count, cut_ms, recipe.covisitation_half_life_days),
-        linear=linear.fit(mine.liked(count), recipe.linear),
+        linear=slim.fit(slim.liked(mine, count), recipe.linear),
         content=similar,
         popularity=popular,
         shelf=shelf.fit(popular, items.category),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import SparkSession
 
@@ -25,15 +24,16 @@ from models.rows import columns
 from models.sources import Sources
 
 
-@dataclass(frozen=True)
+@dataclass
 class Teacher:
-    """What every step of learning needs."""
+    """What every step of learning needs, and how far the last one walked through the history."""
 
     spark: SparkSession
     declaration: Declaration
     history: History
     similar: Neighbours
     recipe: Recipe
+    _walk: AsOf | None = field(default=None, init=False, repr=False)
 
     def fit(self, cut_ms: int) -> Sources:
         """Every source on the events strictly before a cut, with the items as described then.
@@ -61,15 +61,9 @@ class Teacher:
     ) -> list[training_set.Query]:
         """The queries of baskets in order of time, by one walk that goes on from call to call."""
         first = asked[0].moment if asked else 0
-        if not self._walks or self._walks[-1].now > first:
-            self._walks[:] = [AsOf(self.declaration, self.history)]
-        (walk,) = self._walks
-        return training_set.build(self.declaration, self.history, sources, asked, walk)
-
-    @cached_property
-    def _walks(self) -> list[AsOf]:
-        """The walk of the last call, if there was one: every night asks in order of time."""
-        return []
+        if self._walk is None or self._walk.now > first:
+            self._walk = AsOf(self.declaration, self.history)
+        return training_set.build(self.declaration, self.history, sources, asked, self._walk)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from feature_store.tiles import DAY_MS
 from models.als import Rule
-from models.linear import LinearRule
+from models.slim import LinearRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from benchmarks.gowalla import Scorer
 from models.als import Rule
 from models.graph import LowPass
 from models.interactions import Floats
-from models.linear import learn
+from models.slim import learn
 from models.user_based import UserBased
 
 Fit = Callable[..., Scorer]
@@ -47,7 +47,7 @@ def item_knn(known: sparse.csr_matrix, shrink: float) -> Scorer:
 
 
 def linear(known: sparse.csr_matrix, near: int, ridge: float) -> Scorer:
-    """`models/linear.py`, every learned weight kept."""
+    """`models/slim.py`, every learned weight kept."""
     weights = learn(known, near, ridge)
     return lambda people: _dense(known[people] @ weights)
 

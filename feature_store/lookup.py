@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[np.generic]
 Doubles = npt.NDArray[np.float64]
 
 
@@ -33,10 +32,9 @@ class Places:
 
     def pick(self, held: npt.NDArray[Any], otherwise: float) -> Doubles:
         """What a column of the sorted array's rows holds for each value, (values,)."""
-        if not len(held):
-            return np.full(len(self.rows), otherwise, np.float64)
         found = np.full(len(self.rows), otherwise, np.float64)
-        np.copyto(found, held.take(self.rows, mode="clip"), where=self.there)
+        if len(held):
+            np.copyto(found, held.take(self.rows, mode="clip"), where=self.there)
         return found
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import sparse
 
 from feature_store.events import WEIGHTS
 from feature_store.stores.base import Recent
@@ -76,15 +75,6 @@ class OwnHistory:
         """The items that the actor had to do with by last night, and in how many visits bought."""
         part = self._part(self.row_of.get(actor))
         return self.items[part], self.bought[part]
-
-    def liked(self, items: int) -> sparse.csr_matrix:
-        """Everybody's positive strengths as of the cut, (actors, `items`)."""
-        worth = np.maximum(self.strengths, 0)
-        shape = (len(self.indptr) - 1, items)
-        # A copy: leaving out zeros works in place, on the history itself otherwise.
-        found = sparse.csr_matrix((worth, self.items, self.indptr), shape, np.float32, copy=True)
-        found.eliminate_zeros()
-        return found
 
     def _part(self, row: int | None) -> slice:
         return slice(0) if row is None else slice(self.indptr[row], self.indptr[row + 1])

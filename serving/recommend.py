@@ -121,10 +121,10 @@ class Recommender:
         """By item, best first: without a bundle lists made in advance; what no bundle knows yet."""
         live, found = situation.live, dict[str, Pick]()
         bundle = live.bundle if live else None
-        new = newcomers(bundle, self.trending, self.catalogue, situation.rules)
-        trending = (Pick(card, 0.0, ("trending",), TRENDING) for card in new)
-        for pick in (*(() if live else self.advance.picks(situation)), *trending):
-            found.setdefault(pick.card.item_id, pick)
+        if live is None:
+            found |= {pick.card.item_id: pick for pick in self.advance.picks(situation)}
+        for card in newcomers(bundle, self.trending, self.catalogue, situation.rules):
+            found.setdefault(card.item_id, Pick(card, 0.0, ("trending",), TRENDING))
         return found
 
     def _page(

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
-from types import TracebackType
 from typing import Any, Self
 
 from kafka import KafkaProducer
@@ -80,12 +79,7 @@ class Sender:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Flushes unless the work already failed (an interrupt still flushes), then closes."""
         try:
             if kind is None or issubclass(kind, KeyboardInterrupt):

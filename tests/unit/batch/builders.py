@@ -10,10 +10,10 @@ from batch.history import History
 from feature_store.declaration import Entity, load
 from feature_store.events import WEIGHTS, Interaction
 from feature_store.vectors import ItemColumns, window_columns
-from models import covisitation, linear, own, popularity, repeats, shelf
+from models import covisitation, own, popularity, repeats, shelf, slim
 from models.als import Als, Rule
-from models.linear import LinearRule
 from models.neighbours import Neighbours
+from models.slim import LinearRule
 from models.sources import Sources
 from tests.builders import NOON
 
@@ -52,7 +52,7 @@ def sources(past: History, cut: int) -> Sources:
         Als.build(rule, np.zeros((number, 2), np.float32)),
         mine,
         covisitation.fit(known, number, cut, 60.0),
-        linear.fit(mine.liked(number), LinearRule(most=100, near=5, ridge=1.0, k=5)),
+        slim.fit(slim.liked(mine, number), LinearRule(most=100, near=5, ridge=1.0, k=5)),
         Neighbours(np.full((number, 1), -1, np.int32), np.zeros((number, 1), np.float32)),
         popular,
         shelf.fit(popular, items.category),

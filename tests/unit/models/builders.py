@@ -9,11 +9,11 @@ from feature_store.events import WEIGHTS
 from feature_store.stores.base import Recent, UserState
 from feature_store.tiles import DAY_MS
 from feature_store.vectors import ItemColumns, window_columns
-from models import content, covisitation, linear, own, popularity, repeats, shelf
+from models import content, covisitation, own, popularity, repeats, shelf, slim
 from models.als import Als, Rule
 from models.bundle import Catalogue
 from models.interactions import Interactions
-from models.linear import LinearRule
+from models.slim import LinearRule
 from models.sources import Sources
 
 NOW = 1_700_000_000_000
@@ -69,7 +69,7 @@ def sources(history: Interactions, cut: int = NOW, items: tuple[str, ...] = ITEM
         als=Als.build(RULE, factors),
         own=mine,
         covisitation=covisitation.fit(known, count, cut, 30.0, k=3),
-        linear=linear.fit(mine.liked(count), LinearRule(most=100, near=5, ridge=1.0, k=5)),
+        linear=slim.fit(slim.liked(mine, count), LinearRule(most=100, near=5, ridge=1.0, k=5)),
         content=content.fit(texts, np.zeros(count, np.int32), k=5),
         popularity=popular,
         shelf=shelf.fit(popular, np.zeros(count, np.int32)),

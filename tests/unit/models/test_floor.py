@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import sparse
 
-from models import linear
+from models import slim
 from models.evaluation import score
 from models.graph import LowPass
 from models.interactions import Floats, Ints
-from models.linear import LinearRule
+from models.slim import LinearRule
 from models.user_based import UserBased
 
 pytestmark = pytest.mark.skipif(
@@ -28,7 +28,7 @@ Recommend = Callable[[Ints, Floats, int], tuple[Ints, Floats]]
 
 
 FITS: dict[str, Callable[[sparse.csr_matrix], Recommend]] = {
-    "linear": lambda known: linear.fit(known, LinearRule(8_000, 50, 20.0, 50)).candidates,
+    "linear": lambda known: slim.fit(known, LinearRule(8_000, 50, 20.0, 50)).candidates,
     "user based": lambda known: UserBased.fit(known, near=100, sharpness=2.0).candidates,
     "graph": lambda known: LowPass.fit(known, rank=32).candidates,
 }

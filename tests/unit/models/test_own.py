@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from feature_store.stores.base import Recent
-from models import own
+from models import own, slim
 from tests.unit.models.builders import ITEMS, NOW, Row, log, recent
 
 INDEX = {item: position for position, item in enumerate(ITEMS)}
@@ -83,6 +83,6 @@ def test_what_is_liked_leaves_out_refusals_and_the_history_as_it_was() -> None:
         HALF_LIFE,
     )
     items, rows = history.items.copy(), history.indptr.copy()
-    assert history.liked(len(ITEMS)).indices.tolist() == [INDEX["tea"], INDEX["tea"]]
+    assert slim.liked(history, len(ITEMS)).indices.tolist() == [INDEX["tea"], INDEX["tea"]]
     np.testing.assert_array_equal(history.items, items)
     np.testing.assert_array_equal(history.indptr, rows)

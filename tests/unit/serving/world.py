@@ -19,15 +19,15 @@ from feature_store.stores.base import Recent, Record, Store, StoreUnavailable, T
 from feature_store.stores.memory import MemoryStore
 from feature_store.tiles import DAY_MS, Version
 from feature_store.vectors import ItemColumns, window_columns
-from models import content, covisitation, linear, own, popularity, repeats, shelf
+from models import content, covisitation, own, popularity, repeats, shelf, slim
 from models.als import Als, Rule
 from models.bundle import Catalogue, write
 from models.interactions import Interactions
-from models.linear import LinearRule
 from models.ranker import Ranker
 from models.registry import RegistryUnavailable
 from models.registry import Version as Registered
 from models.rows import columns
+from models.slim import LinearRule
 from models.sources import Sources
 from serving.app import app_of
 from serving.guard import Guard, Ladder
@@ -135,7 +135,7 @@ def _sources(rows: Sequence[Row], cut: int) -> Sources:
         als=Als.build(Rule(4, 10.0, 0.1, 5), factors),
         own=mine,
         covisitation=covisitation.fit(log, count, NOW, 30.0, k=3),
-        linear=linear.fit(mine.liked(count), LinearRule(most=100, near=5, ridge=1.0, k=5)),
+        linear=slim.fit(slim.liked(mine, count), LinearRule(most=100, near=5, ridge=1.0, k=5)),
         content=content.fit(texts, category, k=3),
         popularity=popular,
         shelf=shelf.fit(popular, category),

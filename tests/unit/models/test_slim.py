@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from models import linear
-from models.linear import LinearRule
+from models import slim
+from models.slim import LinearRule
 
 RULE = LinearRule(most=100, near=3, ridge=0.1, k=3)
 #: Whoever has 0 has 1; 2 and 3 go together; 4 is one person's.
@@ -17,7 +17,7 @@ PEOPLE = sparse.csr_matrix(
 
 
 def offered(items: list[int], strengths: list[float], rule: LinearRule = RULE) -> list[int]:
-    found = linear.fit(PEOPLE, rule).candidates(
+    found = slim.fit(PEOPLE, rule).candidates(
         np.array(items, np.int32), np.array(strengths, np.float32), 9
     )
     return found[0].tolist()
@@ -38,7 +38,7 @@ def test_strangers_refusals_and_items_of_one_person_say_nothing() -> None:
 
 
 def test_only_the_items_that_most_people_have_take_part() -> None:
-    assert linear.fit(PEOPLE, LinearRule(2, 3, 0.1, 3)).items.tolist() == [0, 1]
+    assert slim.fit(PEOPLE, LinearRule(2, 3, 0.1, 3)).items.tolist() == [0, 1]
 
 
 def test_products_held_as_a_whole_and_by_blocks_teach_the_same(
@@ -46,12 +46,12 @@ def test_products_held_as_a_whole_and_by_blocks_teach_the_same(
 ) -> None:
     rng = np.random.default_rng(0)
     people = sparse.csr_matrix((rng.random((60, 40)) < 0.2).astype(np.float32))
-    whole = linear.learn(people, 10, 1.0).toarray()
-    monkeypatch.setattr(linear, "HELD", 0)
-    monkeypatch.setattr(linear, "BLOCK", 7)
-    np.testing.assert_allclose(linear.learn(people, 10, 1.0).toarray(), whole, atol=1e-5)
+    whole = slim.learn(people, 10, 1.0).toarray()
+    monkeypatch.setattr(slim, "HELD", 0)
+    monkeypatch.setattr(slim, "BLOCK", 7)
+    np.testing.assert_allclose(slim.learn(people, 10, 1.0).toarray(), whole, atol=1e-5)
 
 
 def test_nobody_teaches_nothing() -> None:
-    nothing = linear.fit(sparse.csr_matrix((0, 5), dtype=np.float32), RULE)
+    nothing = slim.fit(sparse.csr_matrix((0, 5), dtype=np.float32), RULE)
     assert nothing.candidates(np.array([1], np.int32), np.ones(1, np.float32), 3)[0].tolist() == []
