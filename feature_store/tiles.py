@@ -188,13 +188,15 @@ def encode_body(values: Mapping[str, Total]) -> str:
 
 
 class TileSet:
-    """The tiles of one entity, ready to be read as windows."""
+    """The tiles of one entity, ready to be read as windows; `ValueError` for what is no tile."""
 
     __slots__ = ("_levels",)
 
     def __init__(self, tiles: Iterable[tuple[Level, int, Mapping[str, Total]]] = ()) -> None:
         self._levels: dict[str, list[tuple[int, Mapping[str, Total]]]] = {}
         for level, start, values in tiles:
+            if not isinstance(values, dict):
+                raise ValueError(f"no totals of a tile: {values!r:.200}")
             self._levels.setdefault(level.code, []).append((start, values))
 
     @classmethod

@@ -61,12 +61,19 @@ class Als:
 
     @classmethod
     def build(cls, rule: Rule, factors: Floats) -> Als:
-        """From factors in the order of the bundle's `item_ids`."""
+        """From factors in the order of the bundle's `item_ids`; raises `ValueError` for NaN."""
         gram = np.zeros((factors.shape[1], factors.shape[1]))
         for start in range(0, len(factors), BLOCK):
             wide = factors[start : start + BLOCK].astype(np.float64)
             gram += wide.T @ wide
+        cls.check(gram)
         return cls(rule, factors, gram, NormOrder.build(factors))
+
+    @staticmethod
+    def check(gram: npt.NDArray[np.float64]) -> None:
+        """Raises `ValueError` unless it is finite, as it is for finite factors only."""
+        if not np.isfinite(gram).all():
+            raise ValueError("ALS factors that are not finite: the training has diverged")
 
     def fold_in(self, items: Ints, strengths: Floats) -> Floats | None:
         """A user's vector (rank,) from items and strengths; None for nothing known or liked."""

@@ -205,6 +205,7 @@ def _load(path: Path, manifest: Manifest) -> Bundle:
         return orjson.loads(verified(f"{name}.json").read_bytes())
 
     item_ids = tuple(text("item_ids"))
+    Als.check(array("als_gram"))
     said = text("catalogue")
     sources = Sources(
         cut_ms=manifest.cut_ms,

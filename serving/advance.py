@@ -81,4 +81,6 @@ class Advance:
             return
         records = self._stores.collect(unknown, lambda store, missing: store.read_items(missing))
         for item, record in (records.value or {}).items():
-            self._catalogue.put(Card.of(item, record) if record else Card(item, item, deleted=True))
+            card = Card.of(item, record) if record else Card(item, item, deleted=True)
+            if card:
+                self._catalogue.put(card)

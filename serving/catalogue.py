@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from bisect import bisect_right, insort
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,9 +11,14 @@ from itertools import islice
 from threading import Lock
 from typing import Any
 
-from feature_store.events import minor_units
+from pydantic import ValidationError
+
+from feature_store.events import ItemMessage, minor_units
 from models.bundle import Bundle
 from models.interactions import Ints
+from serving.logs import LOGGER
+
+log = logging.getLogger(LOGGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +47,23 @@ class Card:
         return None if self.price_minor is None else self.price_minor / 100
 
     @classmethod
-    def of(cls, item_id: str, record: Mapping[str, Any]) -> Card:
-        """From the contract's JSON, as a store keeps it."""
-        price = record.get("price")
+    def of(cls, item_id: str, record: Mapping[str, Any]) -> Card | None:
+        """From what a store keeps; None, and a warning, where the contract does not accept it."""
+        try:
+            said = ItemMessage.model_validate(record)
+        except ValidationError:
+            log.warning("damaged item", extra={"fields": {"item": item_id}})
+            return None
         return cls(
             item_id=item_id,
-            title=record.get("title") or item_id,
-            category=tuple(record.get("category") or ()),
-            brand=record.get("brand"),
-            price_minor=None if price is None else minor_units(price),
-            available=record.get("available", True),
+            title=said.title or item_id,
+            category=tuple(said.category),
+            brand=said.brand,
+            price_minor=None if said.price is None else minor_units(said.price),
+            available=said.available,
             live=True,
-            description=record.get("description") or "",
-            tags=tuple(record.get("tags") or ()),
+            description=said.description,
+            tags=tuple(said.tags),
         )
 
 

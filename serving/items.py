@@ -7,6 +7,7 @@ again from the tiles at hand about once a minute.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,16 +17,18 @@ from typing import Final
 import numpy as np
 
 from feature_store.declaration import Declaration, Entity
-from feature_store.stores.base import StoreUnavailable
+from feature_store.lookup import Doubles
+from feature_store.stores.base import LARGEST, NO_TILES, StoreUnavailable
 from feature_store.tiles import TileSet
 from feature_store.vectors import ItemColumns, window_values
 from models.bundle import Bundle
 from serving.catalogue import Card, Catalogue
 from serving.guard import Ladder
+from serving.logs import LOGGER
+
+log = logging.getLogger(LOGGER)
 
 CHUNK: Final = 250
-#: Most items have no tiles: they share this set, and no time is spent on them.
-NO_TILES: Final = TileSet()
 #: Writers stamp a change before they write it; looking back this far misses none.
 OVERLAP_MS: Final = 3_000
 #: How long one round over all items takes: of their windows, and of reading them from a store.
@@ -118,7 +121,8 @@ class Items:
     def _describe(self, item_id: str, record: object, certain: bool) -> None:
         """An empty record says deleted; so does none where a store once described the item."""
         if isinstance(record, dict) and record:
-            self._catalogue.put(Card.of(item_id, record))
+            if card := Card.of(item_id, record):
+                self._catalogue.put(card)
         elif (known := self._catalogue.told(item_id)) and (certain or record is not None):
             self._catalogue.put(replace(known, deleted=True))
 
@@ -130,8 +134,17 @@ class Items:
         live.columns.windows[idle[live.columns.windows[idle].any(axis=1)]] = 0
         for item_id in known:
             if tiles := self._active.get(item_id):
-                values = window_values(self._declaration, Entity.ITEM, tiles, now)
-                live.columns.windows[index_of[item_id]] = values
+                live.columns.windows[index_of[item_id]] = self._values(item_id, tiles, now)
+
+    def _values(self, item_id: str, tiles: TileSet, now: int) -> Doubles | float:
+        """The item's windows; zeros, and a warning, where a store keeps what nobody wrote."""
+        try:
+            values = window_values(self._declaration, Entity.ITEM, tiles, now)
+            return np.clip(values, -LARGEST, LARGEST)  # no infinity in single precision
+        except (TypeError, ValueError):
+            log.warning("damaged tiles", extra={"fields": {"item": item_id}})
+            self._active.pop(item_id, None)
+            return 0.0
 
 
 class Round:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import orjson
 
@@ -14,6 +14,13 @@ from feature_store.tiles import VERSION_WIDTH, Level, Tile, TileSet, Version
 
 #: How many of an actor's newest interactions are kept.
 RECENTS_KEPT: Final = 200
+#: What the fields of a `Recent` are, and the largest integer that a double holds exactly.
+RECENT: Final = (int, str, str, str, int, int, str)
+LARGEST: Final = 2**53
+#: Most items have no tiles: they share this set. So do those whose tiles nobody can read.
+NO_TILES: Final = TileSet()
+#: What is said of an item whose body is no JSON object: no contract accepts it.
+DAMAGED: Final[Mapping[str, object]] = {"item_id": None}
 #: How long what was accepted stands beside the recents, which are the stream's to write.
 ACCEPTED_MS: Final = 60_000
 #: How many kinds of requests of one actor keep a result, and for how long (seconds).
@@ -29,6 +36,10 @@ COUNTRY_SEPARATOR: Final = "\x1f"
 
 class StoreUnavailable(Exception):
     """The store did not answer in time or refused: wait (stream) or degrade (serving)."""
+
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Recent(NamedTuple):
@@ -62,15 +73,21 @@ class Recent(NamedTuple):
 
     @classmethod
     def decode(cls, value: str | bytes) -> Recent:
-        """The inverse of `encode`."""
-        event_id, event_time, *rest = orjson.loads(value)
-        return cls(event_time, event_id, *rest)
+        """The inverse of `encode`; raises `ValueError` for anything else."""
+        return cls._of(orjson.loads(value))
 
     @classmethod
     def decode_all(cls, values: Sequence[str]) -> tuple[Recent, ...]:
         """The same of many at once."""
-        said = orjson.loads(f"[{','.join(values)}]")
-        return tuple(cls(time, event_id, *rest) for event_id, time, *rest in said)
+        return tuple(map(cls._of, orjson.loads(f"[{','.join(values)}]")))
+
+    @classmethod
+    def _of(cls, said: Sequence[Any]) -> Recent:
+        event_id, event_time, *rest = said
+        found = cls(event_time, event_id, *rest)
+        if tuple(map(type, found)) != RECENT or max(event_time, found.price_minor) > LARGEST:
+            raise ValueError(f"no interaction as a store keeps it: {said!r:.200}")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +146,39 @@ def encode_segments(trending: TrendingList) -> str:
 
 
 def decode_segments(value: str) -> dict[str, list[tuple[str, float]]]:
-    """The inverse of `encode_segments`."""
-    lists: dict[str, list[tuple[str, float]]] = orjson.loads(value)
-    return {segment: [(item, score) for item, score in top] for segment, top in lists.items()}
+    """The inverse of `encode_segments`; raises `ValueError` for anything else."""
+    lists = {
+        segment: [(item, score) for item, score in top]
+        for segment, top in decode_body(value).items()
+    }
+    if not all(
+        type(item) is str and type(score) in {int, float} and abs(score) < LARGEST
+        for top in lists.values()
+        for item, score in top
+    ):
+        raise ValueError("no trending lists as a store keeps them")
+    return lists
+
+
+def decode_body(body: str) -> dict[str, Any]:
+    """A JSON object, empty for a tombstone; raises `ValueError` for anything else."""
+    found = orjson.loads(body or "{}")
+    if not isinstance(found, dict):
+        raise ValueError(f"no JSON object: {body:.200}")
+    return found
+
+
+def decode_each(
+    kept: Iterable[tuple[str, K]], decode: Callable[[K], V], damaged: V
+) -> dict[str, V]:
+    """By key what is decoded of each value; one that is damaged costs itself only."""
+    found = {}
+    for key, value in kept:
+        try:
+            found[key] = decode(value)
+        except (ValueError, TypeError, KeyError):
+            found[key] = damaged
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,10 @@ from feature_store.declaration import Entity
 from feature_store.settings import Settings
 from feature_store.stores.base import (
     ACCEPTED_MS,
+    DAMAGED,
     EDITION,
     LISTS_KEPT_S,
+    NO_TILES,
     RECENTS_KEPT,
     Document,
     Listed,
@@ -41,6 +43,8 @@ from feature_store.stores.base import (
     TrendingList,
     TrendingTile,
     UserState,
+    decode_body,
+    decode_each,
     decode_segments,
     encode_segments,
 )
@@ -242,18 +246,21 @@ class CassandraStore:
             actor=actor,
             tiles=_tile_set(tiles),
             recents=tuple(Recent.decode(row.value) for row in recents),
-            profile=orjson.loads(body) if body else None,
+            profile=decode_body(body) if body else None,
             accepted=tuple(Recent.decode(row.value) for row in accepted),
         )
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         found = self._execute_all(*(("get_record", (Entity.ITEM.value, i)) for i in item_ids))
-        values = {i: rows[0].value for i, rows in _zip(item_ids, found) if rows}
-        return {i: orjson.loads(value[VERSION_WIDTH:] or "{}") for i, value in values.items()}
+        known = _zip(item_ids, found)
+        return decode_each(
+            ((i, rows[0].value[VERSION_WIDTH:]) for i, rows in known if rows), decode_body, DAMAGED
+        )
 
     def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
         found = self._execute_all(*(("get_tiles", (Entity.ITEM.value, i)) for i in item_ids))
-        return {i: _tile_set(rows) for i, rows in _zip(item_ids, found) if rows}
+        known = ((i, rows) for i, rows in _zip(item_ids, found) if rows)
+        return decode_each(known, _tile_set, NO_TILES)
 
     def changed_items(self, since_ms: int) -> list[str]:
         """Not tracked here: only the hot store hints at what to refresh."""

@@ -6,11 +6,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import orjson
-
 from feature_store.declaration import Entity
 from feature_store.stores.base import (
     ACCEPTED_MS,
+    DAMAGED,
     EDITION,
     RECENTS_KEPT,
     RESULTS_KEPT,
@@ -21,6 +20,8 @@ from feature_store.stores.base import (
     TrendingList,
     TrendingTile,
     UserState,
+    decode_body,
+    decode_each,
 )
 from feature_store.tiles import Level, Tile, TileSet, Version
 
@@ -107,14 +108,14 @@ class MemoryStore:
             actor=actor,
             tiles=self._tile_set(Entity.USER, actor),
             recents=tuple(sorted(self._recents.get(actor, ()), reverse=True)),
-            profile=orjson.loads(profile.body) if profile and not profile.deleted else None,
+            profile=decode_body(profile.body) if profile and not profile.deleted else None,
             accepted=tuple(sorted(filter(_is_young, self._accepted.get(actor, ())), reverse=True)),
             result=self._results[actor].get(shape) if actor in self._results else None,
         )
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         records = ((i, self._records.get((Entity.ITEM, i))) for i in item_ids)
-        return {i: orjson.loads(r.body or "{}") for i, r in records if r}
+        return decode_each(((i, r.body) for i, r in records if r), decode_body, DAMAGED)
 
     def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
         return {

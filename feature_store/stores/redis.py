@@ -24,15 +24,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-import orjson
 import redis
 
 from feature_store.declaration import Entity
 from feature_store.settings import Settings
 from feature_store.stores.base import (
     ACCEPTED_MS,
+    DAMAGED,
     EDITION,
     LISTS_KEPT_S,
+    NO_TILES,
     RECENTS_KEPT,
     RESULT_TTL_S,
     RESULTS_KEPT,
@@ -44,6 +45,8 @@ from feature_store.stores.base import (
     TrendingList,
     TrendingTile,
     UserState,
+    decode_body,
+    decode_each,
     decode_segments,
     encode_segments,
 )
@@ -230,7 +233,7 @@ class RedisStore:
             actor=actor,
             tiles=TileSet.from_ring(ring),
             recents=Recent.decode_all(recents),
-            profile=orjson.loads(body) if body else None,
+            profile=decode_body(body) if body else None,
             accepted=Recent.decode_all(accepted),
             result=results[0] if results else None,
         )
@@ -240,8 +243,10 @@ class RedisStore:
             for item in item_ids:
                 pipe.hget(self._key(Entity.ITEM, item), RECORD)
             values = pipe.execute()
-        known = ((i, value) for i, value in zip(item_ids, values, strict=True) if value)
-        return {i: orjson.loads(value[VERSION_WIDTH:] or "{}") for i, value in known}
+        known = zip(item_ids, values, strict=True)
+        return decode_each(
+            ((i, value[VERSION_WIDTH:]) for i, value in known if value), decode_body, DAMAGED
+        )
 
     def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
         with self._pipeline() as pipe:
@@ -250,7 +255,8 @@ class RedisStore:
             rings = pipe.execute()
         for ring in rings:
             ring.pop(RECORD, None)
-        return {i: TileSet.from_ring(r) for i, r in zip(item_ids, rings, strict=True) if r}
+        known = ((i, ring) for i, ring in zip(item_ids, rings, strict=True) if ring)
+        return decode_each(known, TileSet.from_ring, NO_TILES)
 
     def changed_items(self, since_ms: int) -> list[str]:
         with self._errors():

@@ -97,8 +97,9 @@ def _find(item_id: str, parts: Parts) -> tuple[Card | None, list[str]]:
     if card and card.live:
         return card, []
     reading = parts.outside.stores.collect([item_id], lambda store, ids: store.read_items(ids))
-    if reading.value and reading.value.get(item_id):
-        return Card.of(item_id, reading.value[item_id]), []
+    record = (reading.value or {}).get(item_id)
+    if record and (told := Card.of(item_id, record)):
+        return told, []
     return card, list(reading.failed)
 
 

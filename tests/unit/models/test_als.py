@@ -64,3 +64,11 @@ def test_candidates_come_best_first() -> None:
     )
     assert 1 in positions
     assert list(scores) == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_factors_that_are_not_finite_are_refused(value: float) -> None:
+    diverged = FACTORS.copy()
+    diverged[3] = value
+    with pytest.raises(ValueError, match="not finite"):
+        Als.build(RULE, diverged)

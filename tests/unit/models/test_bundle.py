@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,14 @@ def resealed(path: Path, files: dict[str, str]) -> Path:
     said.pop("bundle_id")
     Manifest(**said | {k: tuple(said[k]) for k in ("columns", "sources")}).write(path)
     return path
+
+
+def test_factors_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    found = sources(HISTORY)
+    damaged = replace(found, als=replace(found.als, gram=found.als.gram * np.nan))
+    path = write(tmp_path, DECLARATION, damaged, catalogue(), None, {}, {})
+    with pytest.raises(BundleRefused, match="not finite"):
+        Bundle.load(path, DECLARATION)
 
 
 def test_a_file_that_nobody_vouched_for_is_not_loaded(tmp_path: Path) -> None:
