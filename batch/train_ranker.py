@@ -1,4 +1,4 @@
-"""LambdaMART over the candidates of past baskets, stopped by baskets that came later."""
+"""LambdaMART over the candidates of past baskets; later ones say how many trees, then teach too."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PARAMETERS = {
     "learning_rate": 0.06,
     "num_leaves": 15,
     "min_data_in_leaf": 100,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.8,
+    "feature_fraction": 0.4,
+    "bagging_fraction": 0.4,
     "bagging_freq": 1,
     "lambdarank_truncation_level": 30,
     "max_bin": 127,
@@ -34,19 +34,20 @@ TREES, PATIENCE = 300, 100
 def train(queries: Sequence[Query], columns: Sequence[str], validation_share: float) -> Ranker:
     """Learns from `queries` (in order of time); the last share of them decides when to stop.
 
+    Then as many trees learn from all of them: the newest baskets know most about tomorrow's.
     Queries none of whose answers were found teach no order and are left out here.
     """
     useful = [query for query in queries if query.labels.any()]
     split = max(1, int(len(useful) * (1 - validation_share)))
-    learn, check = _dataset(useful[:split], columns), _dataset(useful[split:], columns)
-    booster = lightgbm.train(
+    tried = lightgbm.train(
         PARAMETERS,
-        learn,
+        _dataset(useful[:split], columns),
         TREES,
-        valid_sets=[check],
+        valid_sets=[_dataset(useful[split:], columns)],
         callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
     )
-    return Ranker(booster.model_to_string(num_iteration=booster.best_iteration), columns)
+    booster = lightgbm.train(PARAMETERS, _dataset(useful, columns), tried.best_iteration)
+    return Ranker(booster.model_to_string(), columns)
 
 
 def _dataset(queries: Sequence[Query], columns: Sequence[str]) -> lightgbm.Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -16,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import redis
 
 from benchmarks.log import Log
@@ -122,7 +122,7 @@ def machine() -> dict[str, Any]:
 
 def report(name: str, figures: Mapping[str, Any]) -> None:
     """Prints the last line, and keeps it in `.millrace/bench` for `benchmarks/capacity.py`."""
-    line = json.dumps({"bench": name, **figures})
+    line = orjson.dumps({"bench": name, **figures}, option=orjson.OPT_NON_STR_KEYS).decode()
     kept = RESULTS / f"{name}.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(line + "\n")
