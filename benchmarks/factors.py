@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import tarfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from benchmarks.packed import packed
 from benchmarks.stage import RESULTS
 from models.interactions import Floats, Ints
 
@@ -39,7 +37,7 @@ class Trained:
 
 
 def trained() -> Trained:
-    """Trains on gowalla, once; needs `implicit` and the archive in the directory MILLRACE_DATA."""
+    """Trains on gowalla, once; needs `implicit` and the archive."""
     learn, held_out = _gowalla()
     if not KEPT.is_file():
         KEPT.parent.mkdir(parents=True, exist_ok=True)
@@ -93,10 +91,7 @@ def _closest(directions: Floats) -> Ints:
 
 
 def _gowalla() -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    archive = Path(os.environ.get("MILLRACE_DATA", "data")) / "gowalla.tar.xz"
-    if not archive.is_file():
-        sys.exit(f"There is no {archive}: set MILLRACE_DATA to the directory that holds it.")
-    with tarfile.open(archive) as files:
+    with packed("gowalla.tar.xz") as files:
         learn, held_out = (_lists(files, name) for name in ("train", "test"))
     shape = tuple(max(a, b) for a, b in zip(learn.shape, held_out.shape, strict=True))
     learn.resize(shape)

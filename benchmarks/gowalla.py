@@ -1,21 +1,20 @@
 """The gowalla split that was published with LightGCN: who checked in where, without times.
 
-Read from `gowalla.tar.xz` under `MILLRACE_DATA`. The protocol of the published tables: fit on
+Read from `gowalla.tar.xz`. The protocol of the published tables: fit on
 train and valid, rank every item a person has in neither, over all people of test. What is tuned
 is tuned by fitting on train and looking at valid.
 """
 
 from __future__ import annotations
 
-import os
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
+from benchmarks.packed import packed
 from models.evaluation import Scores, score
 from models.interactions import Floats, Ints
 
@@ -40,10 +39,7 @@ class Gowalla:
     @classmethod
     def read(cls) -> Gowalla:
         """From the archive; exits with a sentence when it is not there."""
-        archive = Path(os.environ.get("MILLRACE_DATA", "data")) / "gowalla.tar.xz"
-        if not archive.is_file():
-            raise SystemExit(f"No {archive}: set MILLRACE_DATA to the folder of gowalla.tar.xz.")
-        with tarfile.open(archive) as told:
+        with packed("gowalla.tar.xz") as told:
             return cls(*(_matrix(told, name) for name in ("train", "valid", "test")))
 
     @property

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batch.history import History
+from benchmarks.packed import packed
 from feature_store.events import WEIGHTS, Interaction, ItemMessage, minor_units
 from infra.traffic import journey
 
@@ -103,13 +102,10 @@ def _moment(text: str) -> int:
 
 
 def _rows(archive: str, name: str) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file in one of the packed data sets under `MILLRACE_DATA`."""
-    root = os.environ.get("MILLRACE_DATA")
-    if not root:
-        raise SystemExit("Set MILLRACE_DATA to the directory of the packed data sets.")
-    with tarfile.open(Path(root) / archive) as packed:
-        member = next(m for m in packed.getmembers() if Path(m.name).name == name)
-        file = packed.extractfile(member)
+    """The rows of a CSV file in one of the packed data sets."""
+    with packed(archive) as files:
+        member = next(m for m in files.getmembers() if Path(m.name).name == name)
+        file = files.extractfile(member)
         if file is None:
             raise SystemExit(f"{archive}: {name} is not a file.")
         yield from csv.DictReader(TextIOWrapper(file, "utf-8", newline=""))
