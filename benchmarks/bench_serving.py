@@ -89,6 +89,7 @@ def stretch(side: Side, rate: float, seconds: float, requests: Iterator[bytes]) 
     begun = side.cpu_s()
     load = drive(side.port, rate, seconds, requests)
     load.cpu_s = side.cpu_s() - begun
+    side.rest()  # or the next stretch, of this side or the other, would pay for this one
     say(
         f"{side.name:<6}{rate:8.1f}/s  good {load.goodput:8.1f}/s  p50 {load.ms(50):8.1f}  "
         f"p99 {load.ms(99):8.1f} ms  {side.per_core(load):8.1f} a core  {dict(load.statuses)}"

@@ -59,7 +59,9 @@ class Load:
 
     def ms(self, percentile: float) -> float:
         """A percentile of the latencies of good answers, in ms."""
-        return round(float(np.percentile(self.latencies or [np.inf], percentile)) * 1_000, 2)
+        if not self.latencies:
+            return float("inf")
+        return round(float(np.percentile(self.latencies, percentile)) * 1_000, 2)
 
 
 class _Connection(asyncio.Protocol):

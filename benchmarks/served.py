@@ -37,6 +37,9 @@ LIMIT: Final = 20
 NAIVE_USERS: Final = 2_000
 COMPARED: Final = 20
 READY_S: Final = 300
+#: How long a server may take to come to rest, and what it takes of a core when it has.
+REST_S: Final = 120
+RESTING: Final = 0.4
 SERVICES: Final = ("kafka", "redis")
 
 
@@ -70,6 +73,14 @@ class Side:
         """Processor time of the server so far."""
         spent = self.process.cpu_times()
         return float(spent.user + spent.system)
+
+    def rest(self) -> None:
+        """Waits until the server has done with what nobody waits for any more."""
+        for _ in range(REST_S):
+            spent = self.cpu_s()
+            time.sleep(1)
+            if self.cpu_s() - spent < RESTING:
+                return
 
     def per_core(self, load: Load) -> float:
         """Good answers for each second of the server's processor time."""
@@ -156,14 +167,14 @@ def _ours(stage: Stage, made: Shop, root: Path, running: list[subprocess.Popen[b
     headers = f"Authorization: Bearer {token}\r\n"
     path = f"/api/recommendations/{made.user(0)[:-1]}{{}}?limit={LIMIT}"
     return _side(
-        "ours", "serving.app:create_app", stage, told, path, made.users, headers, 60.0, running
+        "ours", "serving.app:create_app", stage, told, path, made.users, headers, 100.0, running
     )
 
 
 def _naive(stage: Stage, made: Shop, running: list[subprocess.Popen[bytes]]) -> Side:
     app = "benchmarks.baselines.naive_serving:create_app"
     path, users = f"/recommendations/{made.user(0)[:-1]}{{}}?limit={LIMIT}", NAIVE_USERS
-    return _side("naive", app, stage, {}, path, min(users, made.users), "", 4.0, running)
+    return _side("naive", app, stage, {}, path, min(users, made.users), "", 8.0, running)
 
 
 def _side(
