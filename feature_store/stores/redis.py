@@ -95,6 +95,13 @@ end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 """
+#: KEYS: hashes. ARGV: a command of one, and its arguments. One call of many keys, because to pack
+#: and to read a call a key is most of what reading them costs.
+EACH: Final = """
+local found = {}
+for i, key in ipairs(KEYS) do found[i] = redis.call(ARGV[1], key, unpack(ARGV, 2)) end
+return found
+"""
 UPSERT_SHA: Final = hashlib.sha1(UPSERT.encode(), usedforsecurity=False).hexdigest()
 
 RING: Final = [f"{level.code}{slot:02d}" for level in LEVELS for slot in range(level.slots)]
@@ -239,24 +246,21 @@ class RedisStore:
         )
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        with self._pipeline() as pipe:
-            for item in item_ids:
-                pipe.hget(self._key(Entity.ITEM, item), RECORD)
-            values = pipe.execute()
-        known = zip(item_ids, values, strict=True)
+        known = zip(item_ids, self._each(item_ids, "HGET", RECORD), strict=True)
         return decode_each(
             ((i, value[VERSION_WIDTH:]) for i, value in known if value), decode_body, DAMAGED
         )
 
     def read_item_tiles(self, item_ids: Sequence[str]) -> dict[str, TileSet]:
-        with self._pipeline() as pipe:
-            for item in item_ids:
-                pipe.hgetall(self._key(Entity.ITEM, item))
-            rings = pipe.execute()
-        for ring in rings:
-            ring.pop(RECORD, None)
-        known = ((i, ring) for i, ring in zip(item_ids, rings, strict=True) if ring)
-        return decode_each(known, TileSet.from_ring, NO_TILES)
+        found = zip(item_ids, self._each(item_ids, "HGETALL"), strict=True)
+        rings = ((item, _fields(said)) for item, said in found if said)
+        return decode_each(((i, ring) for i, ring in rings if ring), TileSet.from_ring, NO_TILES)
+
+    def _each(self, item_ids: Sequence[str], *command: str) -> list[Any]:
+        """What a command says of each item's hash."""
+        keys = [self._key(Entity.ITEM, item) for item in item_ids]
+        with self._errors():
+            return _typed(list[Any], self._client.eval(EACH, len(keys), *keys, *command))
 
     def changed_items(self, since_ms: int) -> list[str]:
         with self._errors():
@@ -385,6 +389,13 @@ class _Pipeline(redis.client.Pipeline):
     def __init__(self, client: redis.Redis) -> None:
         pool, callbacks = client.connection_pool, client.response_callbacks
         super().__init__(pool, callbacks, transaction=False, shard_hint=None)  # type: ignore[no-untyped-call]
+
+
+def _fields(said: Sequence[str]) -> dict[str, str]:
+    """A ring by its fields, from field, value, field, value, …"""
+    ring = dict(zip(said[::2], said[1::2], strict=True))
+    ring.pop(RECORD, None)
+    return ring
 
 
 def _chunks(values: Iterator[str], size: int) -> Iterator[list[str]]:
