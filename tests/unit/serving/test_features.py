@@ -8,7 +8,7 @@ from feature_store.tiles import BASE, DAY, DAY_MS, DAYS_7, LIFETIME, Tile, TileS
 from tests.unit.serving.world import NOW, Broken, Make, World, recent, stocked
 
 TODAY = DAY.start(NOW)
-YESTERDAYS = recent("milk", "purchase", 86_400 + 1)
+YESTERDAYS = recent("milk", "purchase")._replace(event_time=NOW - DAY_MS - 1_000)
 
 
 def purchases(user: str, start: int, count: int) -> Tile:
