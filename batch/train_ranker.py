@@ -39,15 +39,21 @@ def train(queries: Sequence[Query], columns: Sequence[str], validation_share: fl
     """
     useful = [query for query in queries if query.labels.any()]
     split = max(1, int(len(useful) * (1 - validation_share)))
-    tried = lightgbm.train(
+    trees = _trees(useful[:split], useful[split:], columns)
+    booster = lightgbm.train(PARAMETERS, _dataset(useful, columns), trees)
+    return Ranker(booster.model_to_string(), columns)
+
+
+def _trees(learn: Sequence[Query], check: Sequence[Query], columns: Sequence[str]) -> int:
+    """After how many trees `check` is ordered best; its data and the booster are let go."""
+    booster = lightgbm.train(
         PARAMETERS,
-        _dataset(useful[:split], columns),
+        _dataset(learn, columns),
         TREES,
-        valid_sets=[_dataset(useful[split:], columns)],
+        valid_sets=[_dataset(check, columns)],
         callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
     )
-    booster = lightgbm.train(PARAMETERS, _dataset(useful, columns), tried.best_iteration)
-    return Ranker(booster.model_to_string(), columns)
+    return int(booster.best_iteration)
 
 
 def _dataset(queries: Sequence[Query], columns: Sequence[str]) -> lightgbm.Dataset:

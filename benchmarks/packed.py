@@ -15,5 +15,5 @@ def packed(name: str) -> tarfile.TarFile:
     """An archive by its file name; exits with a sentence when it is not there."""
     archive = Path(os.environ.get("MILLRACE_DATA", BESIDE)) / name
     if not archive.is_file():
-        raise SystemExit(f"No {name} there: set MILLRACE_DATA to the directory that holds it.")
+        raise SystemExit(f"No {archive}: set MILLRACE_DATA to the directory that holds it.")
     return tarfile.open(archive)

@@ -205,7 +205,6 @@ def _load(path: Path, manifest: Manifest) -> Bundle:
         return orjson.loads(verified(f"{name}.json").read_bytes())
 
     item_ids = tuple(text("item_ids"))
-    Als.check(array("als_gram"))
     said = text("catalogue")
     sources = Sources(
         cut_ms=manifest.cut_ms,
@@ -240,6 +239,7 @@ def _load(path: Path, manifest: Manifest) -> Bundle:
         repeats=Repeats(array("repeat_share"), array("repeat_days")),
     )
     _same_length(sources)
+    Als.check(sources.als.gram)
     return Bundle(
         manifest,
         sources,

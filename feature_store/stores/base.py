@@ -73,7 +73,7 @@ class Recent(NamedTuple):
 
     @classmethod
     def decode(cls, value: str | bytes) -> Recent:
-        """The inverse of `encode`; raises `ValueError` for anything else."""
+        """The inverse of `encode`; `ValueError` or `TypeError` for anything else."""
         return cls._of(orjson.loads(value))
 
     @classmethod
