@@ -43,37 +43,40 @@ audit: setup ## Is the lockfile right, and is anything known against a locked pa
 schemas: setup ## Write docs/schemas from the contracts
 	@$(BIN)/python -m feature_store.schemas docs/schemas
 
-bench: setup ## Run every benchmark (about an hour); each prints its figures as one JSON line
+bench-packages:
+	@infra/setup.sh bench
+
+bench: bench-packages ## Run every benchmark (about an hour); each prints its figures as one JSON line
 	@for one in benchmarks/bench_*.py; do $(BIN)/python $$one || exit 1; done
 
-bench-ingest: setup ## Events a second into the stores: ours, and what one would write instead
+bench-ingest: bench-packages ## Events a second into the stores: ours, and what one would write instead
 	@$(BIN)/python benchmarks/bench_ingest.py $(ARGS)
 
-bench-freshness: setup ## Milliseconds from a click to an answer that knows it, under load
+bench-freshness: bench-packages ## Milliseconds from a click to an answer that knows it, under load
 	@$(BIN)/python benchmarks/bench_freshness.py $(ARGS)
 
-bench-batch-growth: setup ## Cost of landing and recounting a message at 1, 4 and 16 times the log
+bench-batch-growth: bench-packages ## Cost of landing and recounting a message at 1, 4 and 16 times the log
 	@$(BIN)/python benchmarks/bench_batch_growth.py $(ARGS)
 
-bench-growth: setup ## Cost per event and bytes per user at 1, 4 and 16 times the users and items
+bench-growth: bench-packages ## Cost per event and bytes per user at 1, 4 and 16 times the users and items
 	@$(BIN)/python benchmarks/bench_growth.py $(ARGS)
 
-bench-candidates: setup ## The best of a million items for a user: recall and milliseconds
+bench-candidates: bench-packages ## The best of a million items for a user: recall and milliseconds
 	@$(BIN)/python benchmarks/bench_candidates.py $(ARGS)
 
-bench-serving: setup ## Recommendations a second and their latency: ours, and a tutorial's server
+bench-serving: bench-packages ## Recommendations a second and their latency: ours, and a tutorial's server
 	@$(BIN)/python benchmarks/bench_serving.py $(ARGS)
 
-bench-overload: setup ## Four times the load that serving can take: what still gets through
+bench-overload: bench-packages ## Four times the load that serving can take: what still gets through
 	@$(BIN)/python benchmarks/bench_overload.py $(ARGS)
 
-bench-ranking: setup ## The served list against every single source; live against nightly; cold starts
+bench-ranking: bench-packages ## The served list against every single source; live against nightly; cold starts
 	@$(BIN)/python benchmarks/bench_ranking.py $(ARGS)
 
-bench-retrieval: setup ## The candidate sources and their blend on gowalla, beside published figures
+bench-retrieval: bench-packages ## The candidate sources and their blend on gowalla, beside published figures
 	@$(BIN)/python benchmarks/bench_retrieval.py $(ARGS)
 
-bench-training: setup ## Seconds of implicit ALS: ours, Spark's own, the implicit package
+bench-training: bench-packages ## Seconds of implicit ALS: ours, Spark's own, the implicit package
 	@$(BIN)/python benchmarks/bench_training.py $(ARGS)
 
 clean: down ## Stop the stack and delete its data; environment and jars stay

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes this checkout ready: uv, Java 17, Maven, redis-server, OpenMP, a C compiler, the environment, the jars.
+# `setup.sh bench` adds the packages that the benchmarks stand beside.
 # Each step is skipped when it is done already, so calling it twice costs a second.
 set -eu
 cd "$(dirname "$0")/.."
@@ -107,12 +108,18 @@ if [ -z "$uv" ]; then
   [ -x "$uv" ] || step "bootstrapping uv $uv_version" install_uv
 fi
 
-stamp=.venv/.millrace-synced
-lock=$(cat pyproject.toml uv.lock | cksum)
-if [ ! -e "$stamp" ] || [ "$(cat "$stamp")" != "$lock" ]; then
-  step "installing the Python environment" "$uv" sync --locked --all-extras --python "$python"
-  printf '%s\n' "$lock" >"$stamp"
-fi
+synced() { # synced NAME STAMP OPTIONS...: brings the environment to the lock, once for each lock
+  local name=$1 stamp=.venv/$2 lock
+  shift 2
+  lock=$(cat pyproject.toml uv.lock | cksum)
+  if [ ! -e "$stamp" ] || [ "$(cat "$stamp")" != "$lock" ]; then
+    step "installing $name" "$uv" sync --locked --all-extras "$@"
+    printf '%s\n' "$lock" >"$stamp"
+  fi
+}
+
+synced 'the Python environment' .millrace-synced --python "$python"
+[ "${1:-}" != bench ] || synced 'what the benchmarks stand beside' .millrace-bench-synced --group bench
 
 .venv/bin/python -m infra.stack.jars
 say "ready: \`make demo\` shows it all, \`.venv/bin/millrace --help\` lists what there is."
