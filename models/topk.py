@@ -8,18 +8,20 @@ from models.interactions import Floats, Ints
 
 
 def top(scores: Floats, cap: int) -> tuple[Ints, Floats]:
-    """Positions and values of the `cap` highest scores above zero, best first, ties by position."""
-    if cap < len(scores):
-        # Ascending, so that the stable sort leaves ties in the order of their positions.
-        positions = np.sort(np.argpartition(scores, -cap)[-cap:])
-        values = scores[positions]
-        order = (-values).argsort(kind="stable")
-        positions, values = positions[order], values[order]
-    else:
-        positions = (-scores).argsort(kind="stable")
-        values = scores[positions]
-    above = int(np.count_nonzero(values > 0))
-    return positions[:above].astype(np.int32), values[:above].astype(np.float32, copy=False)
+    """Positions and values of the `cap` highest scores above zero, best first, ties by position.
+
+    Looks at those above zero only: to part thousands of equal zeros takes ten times as long.
+    """
+    positions = np.flatnonzero(scores > 0)
+    values = scores[positions]
+    if 0 < cap < len(values):
+        least = np.partition(values, -cap)[-cap]
+        better = values > least
+        enough = cap - int(np.count_nonzero(better))
+        better[np.flatnonzero(values == least)[:enough]] = True
+        positions, values = positions[better], values[better]
+    order = (-values).argsort(kind="stable")[:cap]
+    return positions[order].astype(np.int32), values[order].astype(np.float32, copy=False)
 
 
 def top_of(positions: Ints, scores: Floats, cap: int) -> tuple[Ints, Floats]:
