@@ -1,5 +1,7 @@
 """C kernels beside the modules that call them: compiled on this machine, cached by their text.
 
+`kernel(Path(__file__).with_suffix(".c"))` is the library of the C file beside a module.
+
 A compiled file is never shipped or downloaded. The cache belongs to this user alone, and a name in
 it is the hash of the source, the flags, the compiler and the processor. Without a compiler there
 is no kernel, and callers have a slower way.
@@ -31,25 +33,25 @@ COMPILE_S: Final = 60
 
 
 @cache
-def kernel(name: str) -> ctypes.CDLL | None:
-    """The library of `<name>.c`, or None where it cannot be compiled; says so once."""
+def kernel(source: Path) -> ctypes.CDLL | None:
+    """The library of a C file, or None where it cannot be compiled; says so once."""
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
-        log.warning("no C compiler: %s runs slower; install gcc on this machine", name)
+        log.warning("no C compiler: %s runs slower; install gcc on this machine", source.stem)
         return None
     try:
-        return ctypes.CDLL(str(_compiled(name, compiler)))
+        return ctypes.CDLL(str(_compiled(source, compiler)))
     except (OSError, subprocess.SubprocessError) as error:
-        log.warning("%s.c does not compile here and runs slower: %r", name, error)
+        log.warning("%s does not compile here and runs slower: %r", source.name, error)
         return None
 
 
-def vouched(name: str, seal: str, holds: Callable[[], bool]) -> bool:
+def vouched(source: Path, seal: str, holds: Callable[[], bool]) -> bool:
     """Whether `holds` said yes of this compiled kernel and `seal`, now or before on this machine.
 
     A yes is kept beside the kernel, where nobody else can write.
     """
-    library = kernel(name)
+    library = kernel(source)
     if library is None:
         return False
     digest = hashlib.sha256(seal.encode()).hexdigest()[:32]
@@ -66,10 +68,11 @@ def address(array: npt.NDArray[Any]) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def _compiled(name: str, compiler: str) -> Path:
-    source = Path(__file__).with_name(f"{name}.c")
-    said = (source.read_text(), *FLAGS, compiler, _version(compiler), _processor())
-    target = _cache() / f"{name}-{hashlib.sha256(repr(said).encode()).hexdigest()[:32]}.so"
+def _compiled(source: Path, compiler: str) -> Path:
+    headers = (path.read_text() for path in sorted(source.parent.glob("*.h")))
+    said = (source.read_text(), *headers, *FLAGS, compiler, _version(compiler), _processor())
+    name = f"{source.stem}-{hashlib.sha256(repr(said).encode()).hexdigest()[:32]}"
+    target = _cache() / f"{name}.so"
     if not target.exists():
         with tempfile.TemporaryDirectory(dir=target.parent) as aside:
             draft = Path(aside) / target.name

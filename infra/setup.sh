@@ -47,7 +47,7 @@ has_openmp() {
   [ ! -x "$ldconfig" ] || "$ldconfig" -p | grep -q 'libgomp\.so\.1'
 }
 
-# Serving compiles its two kernels where it runs (models/kernels.py); without, it is slower.
+# Serving compiles its kernels where it runs (feature_store/kernels.py); without, it is slower.
 has_compiler() { command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null; }
 
 missing_packages() {

@@ -8,16 +8,21 @@ plain regularisation, as in the `implicit` package: the rule says which.
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from models.inner_product import NormOrder
+from feature_store.kernels import address, kernel
+from models.inner_product import NormOrder, Search
 from models.interactions import Floats, Ints
-from models.topk import top, top_of
+from models.topk import top
 
+KERNEL: Final = Path(__file__).with_suffix(".c")
 #: Below so many items a scan of the factors themselves is as quick as one of their codes.
 FEW: Final = 10_000
 #: Rows widened at once for YtY.
@@ -62,6 +67,7 @@ class Als:
     @classmethod
     def build(cls, rule: Rule, factors: Floats) -> Als:
         """From factors in the order of the bundle's `item_ids`; raises `ValueError` for NaN."""
+        factors = np.ascontiguousarray(factors, np.float32)
         gram = np.zeros((factors.shape[1], factors.shape[1]))
         for start in range(0, len(factors), BLOCK):
             wide = factors[start : start + BLOCK].astype(np.float64)
@@ -77,6 +83,31 @@ class Als:
 
     def fold_in(self, items: Ints, strengths: Floats) -> Floats | None:
         """A user's vector (rank,) from items and strengths; None for nothing known or liked."""
+        library = kernel(KERNEL)
+        if library is None:
+            return self.folded_in(items, strengths)
+        rank, rule = self.factors.shape[1], self.rule
+        ratings, rows = rating(strengths), np.ascontiguousarray(items, np.int32)
+        left, right = np.empty((rank, rank)), np.empty((3, rank))
+        user = np.empty(rank, np.float32)
+        solved = library.fold_in(
+            *self._given,
+            address(rows),
+            address(ratings),
+            ctypes.c_ssize_t(len(rows)),
+            ctypes.c_double(rule.alpha),
+            ctypes.c_double(rule.regularisation),
+            ctypes.c_int(rule.scaled),
+            address(left),
+            address(right),
+            address(user),
+        )
+        if solved < 0:
+            raise np.linalg.LinAlgError("ALS without regularisation, and too little to tell from")
+        return user if solved else None
+
+    def folded_in(self, items: Ints, strengths: Floats) -> Floats | None:
+        """The same where there is no compiler, and what the kernel is held against."""
         ratings = rating(strengths).astype(np.float64)
         factors = np.asarray(self.factors[items], dtype=np.float64)
         known = factors.any(axis=1) & (ratings != 0)
@@ -101,7 +132,17 @@ class Als:
 
     def best(self, user: Floats, cap: int) -> tuple[Ints, Floats]:
         """The `cap` items with the highest scores above zero for a vector (rank,)."""
-        near = self.by_norm.largest(user, cap) if len(self.factors) > FEW else None
-        if near is None:
+        if self._search is None:
             return top(self.factors @ user, cap)
-        return top_of(near, self.factors[near] @ user, cap)
+        return self._search.best(user, cap)
+
+    @cached_property
+    def _search(self) -> Search | None:
+        """None where a scan of the factors is as quick, or all there is."""
+        return self.by_norm.search(self.factors) if len(self.factors) > FEW else None
+
+    @cached_property
+    def _given(self) -> tuple[ctypes.c_void_p | ctypes.c_ssize_t, ...]:
+        """What the kernel is told each time alike."""
+        rank = ctypes.c_ssize_t(self.factors.shape[1])
+        return address(self.factors), address(self.gram), rank

@@ -251,7 +251,7 @@ def _load(path: Path, manifest: Manifest) -> Bundle:
 
 
 def _same_length(sources: Sources) -> None:
-    apart = ("own_", "shelf_", "linear_")
+    apart = ("own_", "shelf_", "linear_", "als_codes")
     for name, array in _arrays(sources).items():
         if not name.startswith(apart) and len(array) != len(sources.item_ids):
             raise BundleRefused(f"{name} has {len(array)} rows, item_ids {len(sources.item_ids)}")

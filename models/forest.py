@@ -11,15 +11,18 @@ import ctypes
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from models.interactions import Floats, Ints
-from models.kernels import address, kernel
+from feature_store.kernels import address, kernel
 
 Doubles = npt.NDArray[np.float64]
+
+KERNEL: Final = Path(__file__).with_suffix(".c")
 
 #: Leaves are the bits of one 64-bit word; the kernel turns this many rows at a time.
 MOST_LEAVES: Final = 64
@@ -92,7 +95,7 @@ class Forest:
 
     def predictor(self) -> Predictor | None:
         """The forest, ready to run; None where kernels cannot be compiled."""
-        library = kernel("forest")
+        library = kernel(KERNEL)
         return None if library is None else Predictor(self, library)
 
 

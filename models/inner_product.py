@@ -9,32 +9,36 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from feature_store.kernels import address, kernel
 from models.interactions import Floats, Ints
-from models.kernels import address, kernel
 
 Codes = npt.NDArray[np.int8]
 
+KERNEL: Final = Path(__file__).with_suffix(".c")
 #: The largest value of a code, and of the vector's own 16-bit codes.
 CODE: Final = 127
 VECTOR_CODE: Final = 32_767
 #: What the codes choose beyond what is asked for, so that their error costs no item.
 SPARE_SHARE: Final = 0.2
 SPARE: Final = 16
+#: Rows that the kernel scans at a time.
+ROWS: Final = 64
 #: Rows coded at once: a block stays within tens of megabytes.
 BLOCK: Final = 65_536
 
 
 @dataclass(frozen=True)
 class NormOrder:
-    """Row r is item `order[r]`, whose factors are about `scales[r] * codes[r]`; `norms` falls.
+    """Row r is item `order[r]`, whose factors are about `scales[r]` times its codes; `norms` falls.
 
-    Shapes: `order` int32, `norms` and `scales` float32, all (items,); `codes` int8 (items, rank).
+    Shapes: `order` int32, `norms` and `scales` float32, all (items,). `codes` int8, (blocks, pairs,
+    `ROWS`, 2): of `ROWS` rows after each other, the codes of two dimensions at a time.
     """
 
     order: Ints
@@ -42,47 +46,71 @@ class NormOrder:
     scales: Floats
     codes: Codes
 
+    def __post_init__(self) -> None:
+        if self.codes.shape[0] != -(-len(self.order) // ROWS) or self.codes.shape[2:] != (ROWS, 2):
+            raise ValueError("ALS codes as an earlier version laid them out: run the nightly again")
+
     @classmethod
     def build(cls, factors: Floats) -> NormOrder:
         """From factors (items, rank); equal norms stay in the order of the items."""
+        items, rank = factors.shape
         norms = np.linalg.norm(factors, axis=1).astype(np.float32)
         order = np.argsort(-norms, kind="stable").astype(np.int32)
-        codes = np.empty(factors.shape, np.int8)
-        scales = np.empty(len(factors), np.float32)
-        for start in range(0, len(factors), BLOCK):
+        codes = np.zeros((-(-items // ROWS), -(-rank // 2), ROWS, 2), np.int8)
+        scales = np.empty(items, np.float32)
+        for start in range(0, items, BLOCK):
             rows = slice(start, start + BLOCK)
-            codes[rows], scales[rows] = _coded(factors[order[rows]])
+            coded, scales[rows] = _coded(factors[order[rows]])
+            padded = np.zeros((-(-len(coded) // ROWS) * ROWS, 2 * codes.shape[1]), np.int8)
+            padded[: len(coded), :rank] = coded
+            by_row = padded.reshape(-1, ROWS, codes.shape[1], 2)
+            codes[start // ROWS :][: len(by_row)] = by_row.transpose(0, 2, 1, 3)
         return cls(order, norms[order], scales, codes)
 
-    @cached_property
-    def _addresses(self) -> tuple[Any, ...]:
-        """What the kernel is told of the arrays: each request asks with the same ones."""
-        arrays = (address(array) for array in (self.codes, self.scales, self.norms))
-        return (*arrays, *(ctypes.c_ssize_t(size) for size in self.codes.shape))
+    def search(self, factors: Floats) -> Search | None:
+        """The search among the factors that these codes are of; None without a compiler."""
+        library = kernel(KERNEL)
+        return None if library is None else Search(self, np.ascontiguousarray(factors), library)
 
-    def largest(self, vector: Floats, count: int) -> Ints | None:
-        """Items, ascending, that hold the `count` largest products above zero, and some more.
 
-        None where the kernel cannot be compiled.
-        """
-        library = kernel("inner_product")
-        if library is None:
-            return None
-        keep = min(len(self.order), int(count * (1 + SPARE_SHARE)) + SPARE)
-        unit = float(np.abs(vector).max()) / VECTOR_CODE
-        if keep == 0 or unit == 0:
-            return np.zeros(0, np.int32)
-        coded = np.rint(vector / unit).astype(np.int16)
-        places, products = np.empty(keep, np.int32), np.empty(keep, np.float32)
-        library.best(
-            *self._addresses,
+class Search:
+    """Codes and factors bound to the kernel."""
+
+    def __init__(self, by_norm: NormOrder, factors: Floats, library: ctypes.CDLL) -> None:
+        self._best = library.best
+        self._best.restype = ctypes.c_ssize_t
+        self._arrays = by_norm.codes, by_norm.scales, by_norm.norms, by_norm.order, factors
+        self._items = len(factors)
+        #: What the kernel is told each time alike.
+        self._given = (
+            *map(address, self._arrays),
+            *(ctypes.c_ssize_t(size) for size in factors.shape),
+        )
+
+    def best(self, vector: Floats, cap: int) -> tuple[Ints, Floats]:
+        """The `cap` items with the largest products above zero, and these, best first."""
+        cap = min(cap, self._items)
+        keep = min(self._items, int(cap * (1 + SPARE_SHARE)) + SPARE)
+        unit = float(np.abs(vector).max(initial=0)) / VECTOR_CODE
+        if cap == 0 or unit == 0:
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        coded = np.zeros(len(vector) + len(vector) % 2, np.int16)
+        coded[: len(vector)] = np.rint(vector / unit)
+        wide = np.ascontiguousarray(vector, np.float32)
+        heap = np.empty(keep, np.uint64)
+        items, scores = np.empty(cap, np.int32), np.empty(cap, np.float32)
+        found = self._best(
+            *self._given,
             address(coded),
+            address(wide),
             ctypes.c_float(float(np.linalg.norm(vector)) / unit),
             ctypes.c_ssize_t(keep),
-            address(products),
-            address(places),
+            address(heap),
+            ctypes.c_ssize_t(cap),
+            address(items),
+            address(scores),
         )
-        return np.sort(self.order[places[places >= 0]])
+        return items[:found], scores[:found]
 
 
 def _coded(factors: Floats) -> tuple[Codes, Floats]:

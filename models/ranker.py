@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from models.forest import Forest, NotPlain, Predictor
+from models.forest import KERNEL, Forest, NotPlain, Predictor
 from models.interactions import Floats
-from models.kernels import vouched
+from feature_store.kernels import vouched
 
 if TYPE_CHECKING:
     import lightgbm
@@ -87,7 +87,7 @@ class Ranker:
         if predictor is None:
             return None
         seal = f"{forest.digest}\n{self.text}"
-        if vouched("forest", seal, lambda: self._agrees(predictor, _telling_rows(forest))):
+        if vouched(KERNEL, seal, lambda: self._agrees(predictor, _telling_rows(forest))):
             return predictor
         log.error("the compiled ranker disagrees with LightGBM, which is used instead")
         return None

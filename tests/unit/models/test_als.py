@@ -72,3 +72,19 @@ def test_factors_that_are_not_finite_are_refused(value: float) -> None:
     diverged[3] = value
     with pytest.raises(ValueError, match="not finite"):
         Als.build(RULE, diverged)
+
+
+@pytest.mark.parametrize("rank", [1, 7, 16])
+@pytest.mark.parametrize("scaled", [True, False])
+def test_the_kernel_folds_in_as_the_equations_say(rank: int, scaled: bool) -> None:
+    rng = np.random.default_rng(rank)
+    rows = rng.normal(size=(60, rank)).astype(np.float32)
+    rows[::5] = 0  # never trained
+    als = Als.build(Rule(rank, 8.0, 0.2, 1, scaled), rows)
+    for _ in range(20):
+        items = rng.choice(60, rng.integers(0, 20), replace=False).astype(np.int32)
+        strengths = rng.integers(-2, 4, len(items)).astype(np.float32)
+        wanted, user = als.folded_in(items, strengths), als.fold_in(items, strengths)
+        assert (user is None) == (wanted is None)
+        if user is not None and wanted is not None:
+            np.testing.assert_allclose(user, wanted, rtol=1e-4, atol=1e-6)

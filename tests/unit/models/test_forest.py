@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from models import kernels, ranker
+from feature_store import kernels
+from models import ranker
 from models.forest import Forest, NotPlain
 from models.ranker import Ranker
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models import kernels
+from feature_store import kernels
 from models.als import FEW, Als, Rule
 from models.inner_product import NormOrder
 from models.interactions import Floats
@@ -60,12 +60,13 @@ def test_building_twice_gives_the_same_bytes() -> None:
 @pytest.mark.parametrize("items", [0, 1, 63, 64, 65, 1000])
 def test_items_without_a_product_above_zero_are_not_offered(items: int) -> None:
     rows = factors(items)
-    by_norm = NormOrder.build(rows)
+    search = NormOrder.build(rows).search(rows)
+    assert search is not None
     for vector in (*vectors(3), np.zeros(RANK, np.float32)):
-        offered = by_norm.largest(vector, items)
-        assert offered is not None
+        offered, scores = search.best(vector, items)
         assert set(np.flatnonzero(rows @ vector > 0.01)) <= set(offered)
-        assert (rows[offered] @ vector > -0.01).all()
+        assert (scores > 0).all()
+        np.testing.assert_allclose(scores, rows[offered] @ vector, rtol=1e-4)
 
 
 def test_without_a_compiler_everything_is_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
