@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from models.interactions import Floats, Ints
 from feature_store.kernels import address, kernel
+from models.interactions import Floats, Ints
 
 Doubles = npt.NDArray[np.float64]
 

@@ -83,7 +83,7 @@ class Search:
         self._items = len(factors)
         #: What the kernel is told each time alike.
         self._given = (
-            *map(address, self._arrays),
+            *(address(array) for array in self._arrays),
             *(ctypes.c_ssize_t(size) for size in factors.shape),
         )
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from feature_store.kernels import vouched
 from models.forest import KERNEL, Forest, NotPlain, Predictor
 from models.interactions import Floats
-from feature_store.kernels import vouched
 
 if TYPE_CHECKING:
     import lightgbm
