@@ -18,6 +18,7 @@ from feature_store.lookup import Places
 from feature_store.stores.base import UserState
 from models.interactions import Bools, Floats, Ints, Longs
 from models.own import Owned
+from models.shelf import CATEGORIES
 from models.sources import SOURCES, Sources
 from models.topk import top
 
@@ -84,22 +85,40 @@ def retrieve(
     score is 1/rank, because the counts behind two lists of different days do not compare.
     """
     owned = sources.own.of(user.actor, user.recents, sources.index_of, now)
-    items, strengths = owned.items, owned.strengths
-    far = {name: cap + min(len(items), PASSED) for name, cap in caps.items()}
+    limits = {name: caps[name] for name in SOURCES}
+    far = {name: cap + min(len(owned.items), PASSED) for name, cap in limits.items()}
     popular, popularity = sources.popular
     offers = {
-        "als": sources.als.candidates(items, strengths, far["als"]),
+        "als": sources.als.candidates(owned.items, owned.strengths, far["als"]),
+        "trending": _trending(trending, sources.index_of, far["trending"]),
+        "popular": (popular[: far["popular"]], popularity[: far["popular"]]),
+    }
+    retriever = sources.retriever
+    if retriever:
+        found = retriever.union(owned, offers, limits, far, SEEDS, CATEGORIES)
+    else:
+        found = union(sources, owned, offers, limits, far)
+    return Candidates(*found, owned)
+
+
+def union(
+    sources: Sources,
+    owned: Owned,
+    offers: Mapping[str, Offer],
+    caps: Mapping[str, int],
+    far: Mapping[str, int],
+) -> Offer:
+    """`Retriever.union` where there is no compiler, and what it is held against."""
+    items, strengths = owned.items, owned.strengths
+    asked = {
         "covisitation": sources.covisitation.candidates(
             items, strengths, SEEDS, far["covisitation"]
         ),
         "linear": sources.linear.candidates(items, strengths, far["linear"]),
         "content": sources.content.candidates(items, strengths, SEEDS, far["content"]),
         "shelf": sources.shelf.candidates(items, strengths, far["shelf"]),
-        "trending": _trending(trending, sources.index_of, far["trending"]),
-        "popular": (popular[: far["popular"]], popularity[: far["popular"]]),
     }
-    positions, scores = _union(_offered(offers, owned, caps))
-    return Candidates(positions, scores, owned)
+    return _union(_offered({**offers, **asked}, owned, caps))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Shelf:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
         codes, group = np.unique(self.category[items[known]], return_inverse=True)
         weights = np.bincount(group, strengths[known]).astype(np.float32)
-        codes, weights = top_of(codes, weights / weights.sum(), CATEGORIES)
+        codes, weights = top_of(codes, weights / weights.sum(dtype=np.float64), CATEGORIES)
         first = self.indptr[codes]
         counts = self.indptr[codes + 1] - first
         ends = np.cumsum(counts)

@@ -14,6 +14,7 @@ from models.linear import Linear
 from models.neighbours import Neighbours
 from models.own import OwnHistory
 from models.repeats import Repeats
+from models.retrieval_kernel import Retriever
 from models.shelf import Shelf
 from models.topk import top
 
@@ -50,3 +51,8 @@ class Sources:
     def popular(self) -> tuple[Ints, Floats]:
         """The most popular items, best first, and their popularity."""
         return top(self.popularity, POPULAR_KEPT)
+
+    @cached_property
+    def retriever(self) -> Retriever | None:
+        """The sources' loops, compiled; None without a compiler."""
+        return Retriever.of(self)
