@@ -7,16 +7,32 @@ recents, so the first click already counts.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from feature_store.events import WEIGHTS
+from feature_store.kernels import address, kernel
+from feature_store.sessions import SESSION_GAP_MS
 from feature_store.stores.base import Recent
-from models.interactions import Bools, Floats, Interactions, Ints, Longs, Visits, decay, visits
+from models.interactions import (
+    PURCHASE,
+    Bools,
+    Floats,
+    Interactions,
+    Ints,
+    Longs,
+    Visits,
+    decay,
+    visits,
+)
 
+KERNEL: Final = Path(__file__).with_suffix(".c")
 #: When something was first bought that never was; and last bought: 0.
 NEVER: Final = np.iinfo(np.int64).max
 
@@ -37,6 +53,17 @@ class Owned:
     last: Longs
     turn: Ints
     turns: int
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """In the order of the fields."""
+        return self.items, self.strengths, self.bought, self.first, self.last, self.turn
+
+    @classmethod
+    def of(cls, arrays: Sequence[npt.NDArray[Any]], turns: int) -> Owned:
+        """From arrays in the order of the fields."""
+        items, strengths, bought, first, last, turn = arrays
+        return cls(items, strengths, bought, first, last, turn, turns)
 
 
 @dataclass(frozen=True)
@@ -69,7 +96,12 @@ class OwnHistory:
         row = self.row_of.get(actor)
         nightly = self._nightly(row, now)
         fresh = _fresh(recents, index_of, 0 if row is None else int(self.newest[row]) + 1)
-        return nightly if fresh is None else _added(nightly, fresh, now, self.half_life_days)
+        if not len(fresh):
+            return nightly
+        library = kernel(KERNEL)
+        if library is None:
+            return added(nightly, fresh, now, self.half_life_days)
+        return _added(library, nightly, fresh, now, self.half_life_days)
 
     def before(self, actor: str) -> tuple[Ints, Ints]:
         """The items that the actor had to do with by last night, and in how many visits bought."""
@@ -153,8 +185,11 @@ def _turns(seen: Visits, actors: int) -> tuple[Ints, Ints]:
     return turn, turns
 
 
-def _added(known: Owned, fresh: Visits, now: int, half_life_days: float) -> Owned:
-    """What was known, and fresh visits."""
+def added(known: Owned, rows: Longs, now: int, half_life_days: float) -> Owned:
+    """What was known, and `rows` (rows, 3) of item, time and weight: the kernel's equal."""
+    item, time, weight = rows.T
+    nobody, nothing = np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int64)
+    fresh = visits(Interactions.build(("",), nobody, item, time, weight, nothing))
     unique, inverse = np.unique(np.concatenate([known.items, fresh.item]), return_inverse=True)
     old, new = inverse[: len(known.items)], inverse[len(known.items) :]
     turn, turns = _turns(fresh, 1)
@@ -171,6 +206,42 @@ def _added(known: Owned, fresh: Visits, now: int, half_life_days: float) -> Owne
     )  # fmt: skip
 
 
+class _Arrays(ctypes.Structure):
+    """Where those of an `Owned` lie."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("items", "strengths", "bought", "first", "last")),
+        ("turn", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+    )
+
+    @classmethod
+    def of(cls, owned: Owned) -> _Arrays:
+        return cls(*(array.ctypes.data for array in owned.arrays), len(owned.items))
+
+
+def _added(
+    library: ctypes.CDLL, known: Owned, rows: Longs, now: int, half_life_days: float
+) -> Owned:
+    most, turns = len(known.items) + len(rows), ctypes.c_int32()
+    room = Owned.of([np.empty(most, array.dtype) for array in known.arrays], 0)
+    library.add.restype = ctypes.c_ssize_t
+    count = library.add(
+        ctypes.byref(_Arrays.of(known)),
+        ctypes.c_int32(known.turns),
+        address(rows),
+        ctypes.c_int64(len(rows)),
+        ctypes.c_int64(now),
+        ctypes.c_double(half_life_days),
+        ctypes.c_int64(SESSION_GAP_MS),
+        ctypes.c_int32(PURCHASE),
+        ctypes.c_int64(NEVER),
+        ctypes.byref(_Arrays.of(room)),
+        ctypes.byref(turns),
+    )
+    return Owned.of([array[:count] for array in room.arrays], turns.value)
+
+
 def _newest(log: Interactions) -> Longs:
     """Each actor's newest event time, (actors,)."""
     newest = np.zeros(len(log.actor_ids), np.int64)
@@ -178,15 +249,11 @@ def _newest(log: Interactions) -> Longs:
     return newest
 
 
-def _fresh(recents: Sequence[Recent], index_of: Mapping[str, int], since: int) -> Visits | None:
-    """The visits among live recents that the nightly sums do not hold yet."""
+def _fresh(recents: Sequence[Recent], index_of: Mapping[str, int], since: int) -> Longs:
+    """Item, time and weight of the recents that the nightly sums do not hold, (rows, 3)."""
     rows = [
         (index_of[r.item_id], r.event_time, WEIGHTS.get(r.type, 0))
         for r in recents
         if r.event_time >= since and r.item_id in index_of
     ]
-    if not rows:
-        return None
-    item, time, weight = np.asarray(rows, dtype=np.int64).T
-    nobody, nothing = np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int64)
-    return visits(Interactions.build(("",), nobody, item, time, weight, nothing))
+    return np.asarray(rows, np.int64).reshape(-1, 3)

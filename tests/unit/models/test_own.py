@@ -86,3 +86,28 @@ def test_what_is_liked_leaves_out_refusals_and_the_history_as_it_was() -> None:
     assert slim.liked(history, len(ITEMS)).indices.tolist() == [INDEX["tea"], INDEX["tea"]]
     np.testing.assert_array_equal(history.items, items)
     np.testing.assert_array_equal(history.indptr, rows)
+
+
+def test_the_kernel_adds_what_numpy_adds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit of a sum or two: the exponent of a decay is each library's own."""
+    minute = 60_000
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        kinds, items = ("view", "purchase", "dislike", "add_to_cart", "search"), (*ITEMS, "gone")
+        known = [
+            ("ann", rng.choice(ITEMS), rng.choice(kinds), 20 + float(rng.random()))
+            for _ in range(int(rng.integers(0, 12)))
+        ]
+        history = own.fit(log(*known).before(NOW), NOW, HALF_LIFE)
+        recents = [
+            Recent(NOW - int(ago) * minute, f"e{n}", rng.choice(kinds), rng.choice(items), 1, 9, "")
+            for n, ago in enumerate(np.sort(rng.integers(-5, 300, rng.integers(1, 60))))
+        ]
+        fast = history.of("ann", recents, INDEX, NOW)
+        with monkeypatch.context() as slow:
+            slow.setattr(own, "kernel", lambda _: None)
+            wanted = history.of("ann", recents, INDEX, NOW)
+        for mine, theirs in zip(fast.arrays, wanted.arrays, strict=True):
+            assert mine.dtype == theirs.dtype
+            np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+        assert fast.turns == wanted.turns
