@@ -1,8 +1,9 @@
 """The items whose factors have the largest inner product with a vector, among a million.
 
-The factors are kept once more as 8-bit codes in order of their norms. No product is larger than
+The factors are kept once more as 4-bit codes in order of their norms. No product is larger than
 the product of both norms, so a scan from the longest on may end early, and the codes only choose
 whom the exact factors then score. Norms of trained factors are very uneven: few rows are read.
+What a scan costs is the memory that it reads, and so the codes are small.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import numpy.typing as npt
 from feature_store.kernels import address, kernel
 from models.interactions import Floats, Ints
 
-Codes = npt.NDArray[np.int8]
+Codes = npt.NDArray[np.uint8]
 
 KERNEL: Final = Path(__file__).with_suffix(".c")
-#: The largest value of a code, and of the vector's own 16-bit codes.
-CODE: Final = 127
-VECTOR_CODE: Final = 32_767
-#: What the codes choose beyond what is asked for, so that their error costs no item.
+#: A code is 0 to 15, and `ZERO` for nothing; the vector's own have 8 bits.
+ZERO: Final = 8
+CODE: Final = 7
+VECTOR_CODE: Final = 127
+#: What the codes choose beyond what is asked for, so that their error costs few items.
 SPARE_SHARE: Final = 0.2
 SPARE: Final = 16
 #: Rows that the kernel scans at a time.
@@ -37,8 +39,9 @@ BLOCK: Final = 65_536
 class NormOrder:
     """Row r is item `order[r]`, whose factors are about `scales[r]` times its codes; `norms` falls.
 
-    Shapes: `order` int32, `norms` and `scales` float32, all (items,). `codes` int8, (blocks, pairs,
-    `ROWS`, 2): of `ROWS` rows after each other, the codes of two dimensions at a time.
+    Shapes: `order` int32, `norms` and `scales` float32, all (items,). `codes` uint8, (blocks, fours,
+    `ROWS`, 2): of `ROWS` rows, four dimensions at a time; the lower half of a byte is of one of the
+    first two, the upper half of one of the others.
     """
 
     order: Ints
@@ -56,15 +59,16 @@ class NormOrder:
         items, rank = factors.shape
         norms = np.linalg.norm(factors, axis=1).astype(np.float32)
         order = np.argsort(-norms, kind="stable").astype(np.int32)
-        codes = np.zeros((-(-items // ROWS), -(-rank // 2), ROWS, 2), np.int8)
+        fours = -(-rank // 4)
+        codes = np.zeros((-(-items // ROWS), fours, ROWS, 2), np.uint8)
         scales = np.empty(items, np.float32)
         for start in range(0, items, BLOCK):
             rows = slice(start, start + BLOCK)
             coded, scales[rows] = _coded(factors[order[rows]])
-            padded = np.zeros((-(-len(coded) // ROWS) * ROWS, 2 * codes.shape[1]), np.int8)
+            padded = np.full((-(-len(coded) // ROWS) * ROWS, 4 * fours), ZERO, np.uint8)
             padded[: len(coded), :rank] = coded
-            by_row = padded.reshape(-1, ROWS, codes.shape[1], 2)
-            codes[start // ROWS :][: len(by_row)] = by_row.transpose(0, 2, 1, 3)
+            halves = padded.reshape(-1, ROWS, fours, 2, 2).transpose(3, 0, 2, 1, 4)
+            codes[start // ROWS :][: halves.shape[1]] = halves[0] | halves[1] << 4
         return cls(order, norms[order], scales, codes)
 
     def search(self, factors: Floats) -> Search | None:
@@ -94,7 +98,8 @@ class Search:
         unit = float(np.abs(vector).max(initial=0)) / VECTOR_CODE
         if cap == 0 or unit == 0:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
-        coded = np.zeros(len(vector) + len(vector) % 2, np.int16)
+        fours = -(-len(vector) // 4)
+        coded = np.zeros(4 * fours, np.int8)
         coded[: len(vector)] = np.rint(vector / unit)
         wide = np.ascontiguousarray(vector, np.float32)
         heap = np.empty(keep, np.uint64)
@@ -102,6 +107,7 @@ class Search:
         found = self._best(
             *self._given,
             address(coded),
+            ctypes.c_ssize_t(fours),
             address(wide),
             ctypes.c_float(float(np.linalg.norm(vector)) / unit),
             ctypes.c_ssize_t(keep),
@@ -114,7 +120,7 @@ class Search:
 
 
 def _coded(factors: Floats) -> tuple[Codes, Floats]:
-    """Each row in steps of its largest value, and the steps."""
+    """Each row in steps of a part of its largest value, and the steps."""
     steps = np.abs(factors).max(axis=1, initial=0.0) / CODE
     rows = np.rint(factors / np.where(steps > 0, steps, 1.0)[:, None])
-    return rows.astype(np.int8), steps.astype(np.float32)
+    return (rows + ZERO).astype(np.uint8), steps.astype(np.float32)

@@ -7,7 +7,7 @@ import pytest
 
 from feature_store import kernels
 from models.als import FEW, Als, Rule
-from models.inner_product import NormOrder
+from models.inner_product import CODE, VECTOR_CODE, NormOrder
 from models.interactions import Floats
 from models.topk import top
 
@@ -64,7 +64,11 @@ def test_items_without_a_product_above_zero_are_not_offered(items: int) -> None:
     assert search is not None
     for vector in (*vectors(3), np.zeros(RANK, np.float32)):
         offered, scores = search.best(vector, items)
-        assert set(np.flatnonzero(rows @ vector > 0.01)) <= set(offered)
+        # The error of codes: half a step of a row in each dimension, and as much of the vector.
+        error = np.abs(rows).max(axis=1) * (
+            np.abs(vector).sum() / (2 * CODE) + RANK * np.abs(vector).max() / VECTOR_CODE
+        )
+        assert set(np.flatnonzero(rows @ vector > error)) <= set(offered)
         assert (scores > 0).all()
         np.testing.assert_allclose(scores, rows[offered] @ vector, rtol=1e-4)
 
