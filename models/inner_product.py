@@ -39,7 +39,7 @@ BLOCK: Final = 65_536
 class NormOrder:
     """Row r is item `order[r]`, whose factors are about `scales[r]` times its codes; `norms` falls.
 
-    Shapes: `order` int32, `norms` and `scales` float32, all (items,). `codes` uint8, (blocks, fours,
+    Shapes: `order` int32, `norms` and `scales` float32, (items,). `codes` uint8, (blocks, fours,
     `ROWS`, 2): of `ROWS` rows, four dimensions at a time; the lower half of a byte is of one of the
     first two, the upper half of one of the others.
     """
