@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import numpy.typing as npt
 
 log = logging.getLogger("millrace.models")
@@ -63,8 +64,15 @@ def vouched(source: Path, seal: str, holds: Callable[[], bool]) -> bool:
     return True
 
 
-def address(array: npt.NDArray[Any]) -> ctypes.c_void_p:
-    """Where an array's values lie; the caller keeps the array."""
+def address(array: npt.NDArray[Any], kind: type[np.generic]) -> ctypes.c_void_p:
+    """Where an array's values lie; the caller keeps the array.
+
+    Raises `TypeError` for values of another kind, or with gaps between those of a row: a kernel
+    would read something else.
+    """
+    gaps = array.size > 1 and array.shape[-1] > 1 and array.strides[-1] != array.itemsize
+    if gaps or array.dtype.type is not kind:
+        raise TypeError(f"{array.dtype} in steps of {array.strides}; the kernel reads {kind}")
     return ctypes.c_void_p(array.ctypes.data)
 
 

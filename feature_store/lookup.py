@@ -46,15 +46,17 @@ def side_by_side(columns: Sequence[npt.NDArray[Any] | float], rows: int) -> npt.
     return table.T
 
 
-def joined(blocks: Sequence[npt.NDArray[np.float32]], rows: int) -> npt.NDArray[np.float32]:
-    """Blocks of columns in one table, (rows, columns), row by row; one of one row fills them all.
+def spread(
+    blocks: Sequence[npt.NDArray[np.float32]], rows: int, room: int = 0
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Blocks of columns in one table, (rows, columns), row by row, and the column where they end.
 
-    `np.concatenate` would keep the order of columns laid out one by one, for others to copy again.
+    A block of one row fills them all. `room` columns behind are left to fill.
     """
-    table = np.empty((rows, sum(block.shape[1] for block in blocks)), np.float32)
+    table = np.empty((rows, sum(block.shape[1] for block in blocks) + room), np.float32)
     start = 0
     for block in blocks:
         end = start + block.shape[1]
         table[:, start:end] = block
         start = end
-    return table
+    return table, start

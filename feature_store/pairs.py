@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from feature_store.kernels import address, kernel
 from feature_store.lookup import Doubles, Places, side_by_side
-from feature_store.sessions import SESSION_GAP_MS, session
+from feature_store.sessions import SESSION_GAP_MS
 from feature_store.stores.base import Recent
 from feature_store.tiles import DAY_MS
 
@@ -21,6 +24,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 
+KERNEL: Final = Path(__file__).with_suffix(".c")
 PAIR: Final = (
     "pair_interactions",
     "pair_days_since_last",
@@ -33,22 +37,70 @@ PAIR: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The last interactions, newest first: `positions` of their items, -1 for unknown; ms."""
+
+    positions: Ints
+    times: Longs
+
+    @classmethod
+    def of(cls, recents: Sequence[Recent], index_of: Mapping[str, int]) -> Seen:
+        """`index_of`: item id -> position."""
+        positions = (index_of.get(recent.item_id, -1) for recent in recents)
+        times = (recent.event_time for recent in recents)
+        return cls(
+            np.fromiter(positions, np.int32, len(recents)),
+            np.fromiter(times, np.int64, len(recents)),
+        )
+
+
 def of_pairs(
     recents: Sequence[Recent],
     items: ItemColumns,
     index_of: Mapping[str, int],
     candidates: Ints,
     now: int,
+    out: Floats | None = None,
 ) -> Floats:
-    """The columns of `PAIR`, (candidates, columns); NaN where there is nothing to tell from."""
-    positions = np.asarray([index_of.get(recent.item_id, -1) for recent in recents], np.int32)
-    known = positions >= 0
+    """The columns of `PAIR`, (candidates, columns); NaN where there is nothing to tell from.
+
+    `out` is where they are to be: columns of a table that lies row by row.
+    """
+    seen = Seen.of(recents, index_of)
+    told = np.empty((len(candidates), len(PAIR)), np.float32) if out is None else out
+    library = kernel(KERNEL)
+    if library is None:
+        told[:] = of_pairs_by_numpy(seen, items, candidates, now)
+        return told
+    library.pairs.restype = None
+    library.pairs(
+        address(seen.positions, np.int32),
+        address(seen.times, np.int64),
+        ctypes.c_ssize_t(len(recents)),
+        address(items.category, np.int32),
+        address(items.brand, np.int32),
+        address(items.price_minor, np.float32),
+        address(candidates, np.int32),
+        ctypes.c_ssize_t(len(candidates)),
+        ctypes.c_int64(now),
+        ctypes.c_int64(SESSION_GAP_MS),
+        address(told, np.float32),
+        ctypes.c_ssize_t(told.strides[0] // told.itemsize),
+    )
+    return told
+
+
+def of_pairs_by_numpy(seen: Seen, items: ItemColumns, candidates: Ints, now: int) -> Floats:
+    """The same where there is no compiler, and what the kernel is held against."""
+    known = seen.positions >= 0
     if not known.any():
         return _strangers(len(candidates))
-    seen = positions[known]
-    times = np.asarray([recent.event_time for recent in recents], np.float64)[known]
-    in_session = int(np.count_nonzero(known[: len(session(recents, now))]))
-    met = _Met.of(seen, times, in_session, now)
+    pauses = np.concatenate([[now], seen.times[:-1]]) - seen.times > SESSION_GAP_MS
+    going_on = ~np.logical_or.accumulate(pauses)
+    in_session = int(np.count_nonzero(known & going_on))
+    positions, times = seen.positions[known], seen.times[known].astype(np.float64)
+    met = _Met.of(positions, times, in_session, now)
     place = Places.of(candidates, met.items)
     since, between = place.pick(met.since, np.nan), place.pick(met.between, np.nan)
     values = (
@@ -57,9 +109,9 @@ def of_pairs(
         between,
         since / between,
         place.pick(met.in_session, 0),
-        _share(items.category, seen, candidates),
-        _share(items.brand, seen, candidates),
-        _log_ratio(items.price_minor[candidates], items.price_minor[seen]),
+        _share(items.category, positions, candidates),
+        _share(items.brand, positions, candidates),
+        _log_ratio(items.price_minor[candidates], items.price_minor[positions]),
     )
     return side_by_side(values, len(candidates))
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from feature_store.declaration import Declaration, Entity
 from feature_store.derived import USER_DERIVED, item_derived, of_items, of_user
-from feature_store.lookup import joined
+from feature_store.lookup import spread
 from feature_store.pairs import PAIR, of_pairs
 from feature_store.stores.base import UserState
 from feature_store.tiles import TileSet
@@ -73,12 +73,12 @@ def matrix(
     candidates: Ints,
     scores: Floats,
     now: int,
-    *more: Floats,
+    room: int = 0,
 ) -> Floats:
     """One row per candidate, one column per name in `columns`; shape (candidates, columns).
 
     `candidates` are positions in the bundle's `item_ids`; `scores` is (candidates, sources), NaN
-    where a source did not offer the item. `now` is in ms. `more` are blocks of further columns.
+    where a source did not offer the item. `now` is in ms. `room` columns behind are left to fill.
     """
     user_row = [*window_values(declaration, Entity.USER, user.tiles, now), *of_user(user, now)]
     windows = items.windows[candidates]
@@ -87,8 +87,8 @@ def matrix(
         windows,
         of_items(declaration, windows, window_columns(declaration, Entity.ITEM)),
         items.price_minor[candidates, None],
-        of_pairs(user.recents, items, index_of, candidates, now),
-        scores,
-        *more,
     )
-    return joined(blocks, len(candidates))
+    table, end = spread(blocks, len(candidates), len(PAIR) + scores.shape[1] + room)
+    of_pairs(user.recents, items, index_of, candidates, now, table[:, end : end + len(PAIR)])
+    table[:, end + len(PAIR) : table.shape[1] - room] = scores
+    return table

@@ -85,28 +85,28 @@ class Als:
         """A user's vector (rank,) from items and strengths; None for nothing known or liked."""
         library = kernel(KERNEL)
         if library is None:
-            return self.folded_in(items, strengths)
+            return self.fold_in_by_numpy(items, strengths)
         rank, rule = self.factors.shape[1], self.rule
         ratings, rows = rating(strengths), np.ascontiguousarray(items, np.int32)
         left, right = np.empty((rank, rank)), np.empty((3, rank))
         user = np.empty(rank, np.float32)
         solved = library.fold_in(
             *self._given,
-            address(rows),
-            address(ratings),
+            address(rows, np.int32),
+            address(ratings, np.float32),
             ctypes.c_ssize_t(len(rows)),
             ctypes.c_double(rule.alpha),
             ctypes.c_double(rule.regularisation),
             ctypes.c_int(rule.scaled),
-            address(left),
-            address(right),
-            address(user),
+            address(left, np.float64),
+            address(right, np.float64),
+            address(user, np.float32),
         )
         if solved < 0:
             raise np.linalg.LinAlgError("ALS without regularisation, and too little to tell from")
         return user if solved else None
 
-    def folded_in(self, items: Ints, strengths: Floats) -> Floats | None:
+    def fold_in_by_numpy(self, items: Ints, strengths: Floats) -> Floats | None:
         """The same where there is no compiler, and what the kernel is held against."""
         ratings = rating(strengths).astype(np.float64)
         factors = np.asarray(self.factors[items], dtype=np.float64)
@@ -145,4 +145,4 @@ class Als:
     def _given(self) -> tuple[ctypes.c_void_p | ctypes.c_ssize_t, ...]:
         """What the kernel is told each time alike."""
         rank = ctypes.c_ssize_t(self.factors.shape[1])
-        return address(self.factors), address(self.gram), rank
+        return address(self.factors, np.float32), address(self.gram, np.float64), rank

@@ -9,40 +9,17 @@
 #include <stdint.h>
 
 #define ROWS 64
-#define ALL (~(uint64_t)0)
 
-/* `x` is (rows, columns); `turned` has room for columns x ROWS; `out` for rows.
- * Tree t has the nodes first[t] .. first[t + 1] and the leaf values from first_leaf[t]. */
-void forest(const float *x, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t trees,
-            const int32_t *first, const int32_t *first_leaf, const int32_t *column,
-            const float *threshold, const uint8_t *nan_goes_left, const uint64_t *if_right,
-            const double *leaf, float *restrict turned, double *restrict out)
-{
-    for (ptrdiff_t from = 0; from < rows; from += ROWS) {
-        const ptrdiff_t here = rows - from < ROWS ? rows - from : ROWS;
-        double sum[ROWS] = {0};
-        for (ptrdiff_t r = 0; r < ROWS; r++)
-            for (ptrdiff_t c = 0; c < columns; c++)
-                turned[c * ROWS + r] = r < here ? x[(from + r) * columns + c] : 0.0f;
-        for (ptrdiff_t t = 0; t < trees; t++) {
-            uint64_t left[ROWS];
-            for (int r = 0; r < ROWS; r++)
-                left[r] = ALL;
-            for (int32_t node = first[t]; node < first[t + 1]; node++) {
-                const float *value = turned + (ptrdiff_t)column[node] * ROWS;
-                const float limit = threshold[node];
-                const uint64_t right = if_right[node];
-                if (nan_goes_left[node])
-                    for (int r = 0; r < ROWS; r++)
-                        left[r] &= value[r] > limit ? right : ALL;
-                else
-                    for (int r = 0; r < ROWS; r++)
-                        left[r] &= value[r] <= limit ? ALL : right;
-            }
-            for (int r = 0; r < ROWS; r++)
-                sum[r] += leaf[first_leaf[t] + __builtin_ctzll(left[r])];
-        }
-        for (ptrdiff_t r = 0; r < here; r++)
-            out[from + r] = sum[r];
-    }
-}
+/* A mask as wide as the floats it goes with fits the vector instructions best. */
+#define MASK uint32_t
+#define LOWEST __builtin_ctz
+#define NAME forest32
+#include "forest.h"
+#undef MASK
+#undef LOWEST
+#undef NAME
+
+#define MASK uint64_t
+#define LOWEST __builtin_ctzll
+#define NAME forest64
+#include "forest.h"

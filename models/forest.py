@@ -24,8 +24,9 @@ Doubles = npt.NDArray[np.float64]
 
 KERNEL: Final = Path(__file__).with_suffix(".c")
 
-#: Leaves are the bits of one 64-bit word; the kernel turns this many rows at a time.
+#: Leaves are the bits of one word, a shorter one where they fit; the kernel turns so many rows.
 MOST_LEAVES: Final = 64
+FEW_LEAVES: Final = 32
 ROWS: Final = 64
 #: Objectives whose prediction is the plain sum of the trees.
 PLAIN: Final = ("lambdarank", "rank_xendcg", "regression", "regression_l1", "huber")
@@ -56,7 +57,7 @@ class Forest:
     column: Ints
     threshold: Floats
     nan_goes_left: npt.NDArray[np.uint8]
-    if_right: npt.NDArray[np.uint64]
+    if_right: npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
     leaf: Doubles
 
     @classmethod
@@ -66,6 +67,8 @@ class Forest:
         columns = _check(_entries(head), head)
         trees = [_Tree.parse(_entries(block)) for block in blocks]
         nodes = [node for tree in trees for node in tree.nodes()]
+        few = max((len(tree.leaf) for tree in trees), default=0) <= FEW_LEAVES
+        masks = np.asarray([node[3] for node in nodes], np.uint64)
         return cls(
             columns=columns,
             first=_starts([len(tree.column) for tree in trees]),
@@ -73,7 +76,7 @@ class Forest:
             column=np.asarray([node[0] for node in nodes], np.int32),
             threshold=np.asarray([node[1] for node in nodes], np.float32),
             nan_goes_left=np.asarray([node[2] for node in nodes], np.uint8),
-            if_right=np.asarray([node[3] for node in nodes], np.uint64),
+            if_right=masks.astype(np.uint32) if few else masks,
             leaf=np.asarray([value for tree in trees for value in tree.in_order()], np.float64),
         )
 
@@ -104,10 +107,10 @@ class Predictor:
 
     def __init__(self, forest: Forest, library: ctypes.CDLL) -> None:
         self._forest = forest
-        self._function = library.forest
+        self._function = getattr(library, f"forest{8 * forest.if_right.itemsize}")
         self._function.restype = None
         self._trees = ctypes.c_ssize_t(len(forest.first) - 1)
-        self._arrays = tuple(map(address, forest.arrays))
+        self._arrays = tuple(address(array, array.dtype.type) for array in forest.arrays)
 
     def predict(self, matrix: Floats) -> Doubles:
         """One score a row; `matrix` is (rows, columns) float32. Safe from several threads."""
@@ -119,7 +122,12 @@ class Predictor:
         scores = np.empty(rows, np.float64)
         shape = ctypes.c_ssize_t(rows), ctypes.c_ssize_t(columns)
         self._function(
-            address(matrix), *shape, self._trees, *self._arrays, address(turned), address(scores)
+            address(matrix, np.float32),
+            *shape,
+            self._trees,
+            *self._arrays,
+            address(turned, np.float32),
+            address(scores, np.float64),
         )
         return scores
 

@@ -5,17 +5,21 @@ The columns that a bundle adds to those of the declaration; recents reach back s
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from feature_store.kernels import address, kernel
 from feature_store.lookup import Doubles, Places, side_by_side
 from feature_store.tiles import DAY_MS
 from models.interactions import Floats, Ints, Longs
-from models.own import Owned
+from models.own import Arrays, Owned
 from models.repeats import Repeats
 
+KERNEL: Final = Path(__file__).with_suffix(".c")
 HABIT: Final = (
     "own_strength",
     "own_strength_share",
@@ -41,19 +45,49 @@ HABIT: Final = (
 
 
 def of_candidates(
-    owned: Owned, repeats: Repeats, category: Ints, brand: Ints, positions: Ints, now: int
+    owned: Owned,
+    repeats: Repeats,
+    category: Ints,
+    brand: Ints,
+    positions: Ints,
+    now: int,
+    out: Floats | None = None,
 ) -> Floats:
     """The values of `HABIT`, (candidates, columns); NaN where there is nothing to tell from.
 
-    `category` and `brand` are codes by item, -1 for unknown.
+    `category` and `brand` are codes by item, -1 for unknown. `out` is where they are to be: columns
+    of a table that lies row by row.
     """
+    told = np.empty((len(positions), len(HABIT)), np.float32) if out is None else out
+    library = kernel(KERNEL)
+    if library is None:
+        told[:] = of_candidates_by_numpy(owned, repeats, category, brand, positions, now)
+        return told
+    library.habits.restype = None
+    library.habits(
+        ctypes.byref(Arrays.of(owned)),
+        ctypes.c_int32(owned.turns),
+        *(address(array, np.float32) for array in (repeats.share, repeats.days)),
+        *(address(array, np.int32) for array in (category, brand, positions)),
+        ctypes.c_ssize_t(len(positions)),
+        ctypes.c_int64(now),
+        address(told, np.float32),
+        ctypes.c_ssize_t(told.strides[0] // told.itemsize),
+    )
+    return told
+
+
+def of_candidates_by_numpy(
+    owned: Owned, repeats: Repeats, category: Ints, brand: Ints, positions: Ints, now: int
+) -> Floats:
+    """The same where there is no compiler, and what the kernel is held against."""
     mine = Places.of(positions, owned.items)
     bought = mine.pick(owned.bought, 0)
     known = bought > 0
     since = np.where(known, (now - mine.pick(owned.last, 0)) / DAY_MS, np.nan)
     between = _between(mine, owned, bought)
     strength, liked = mine.pick(owned.strengths, 0), np.maximum(owned.strengths, 0)
-    total = max(float(liked.sum()), 1e-9)
+    total = max(float(liked.sum(dtype=np.float64)), 1e-9)
     days = repeats.days[positions]
     kind = _Kinds.of(owned, category, positions)
     of_kind = kind.sum(liked)

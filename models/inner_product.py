@@ -83,11 +83,15 @@ class Search:
     def __init__(self, by_norm: NormOrder, factors: Floats, library: ctypes.CDLL) -> None:
         self._best = library.best
         self._best.restype = ctypes.c_ssize_t
-        self._arrays = by_norm.codes, by_norm.scales, by_norm.norms, by_norm.order, factors
+        self._held = by_norm, factors
         self._items = len(factors)
         #: What the kernel is told each time alike.
         self._given = (
-            *(address(array) for array in self._arrays),
+            address(by_norm.codes, np.uint8),
+            address(by_norm.scales, np.float32),
+            address(by_norm.norms, np.float32),
+            address(by_norm.order, np.int32),
+            address(factors, np.float32),
             *(ctypes.c_ssize_t(size) for size in factors.shape),
         )
 
@@ -106,15 +110,15 @@ class Search:
         items, scores = np.empty(cap, np.int32), np.empty(cap, np.float32)
         found = self._best(
             *self._given,
-            address(coded),
+            address(coded, np.int8),
             ctypes.c_ssize_t(fours),
-            address(wide),
+            address(wide, np.float32),
             ctypes.c_float(float(np.linalg.norm(vector)) / unit),
             ctypes.c_ssize_t(keep),
-            address(heap),
+            address(heap, np.uint64),
             ctypes.c_ssize_t(cap),
-            address(items),
-            address(scores),
+            address(items, np.int32),
+            address(scores, np.float32),
         )
         return items[:found], scores[:found]
 

@@ -33,6 +33,15 @@ from models.interactions import (
 )
 
 KERNEL: Final = Path(__file__).with_suffix(".c")
+#: Of the arrays of an `Owned`.
+KINDS: Final[tuple[type[np.generic], ...]] = (
+    np.int32,
+    np.float32,
+    np.int32,
+    np.int64,
+    np.int64,
+    np.int32,
+)
 #: When something was first bought that never was; and last bought: 0.
 NEVER: Final = np.iinfo(np.int64).max
 
@@ -100,7 +109,7 @@ class OwnHistory:
             return nightly
         library = kernel(KERNEL)
         if library is None:
-            return added(nightly, fresh, now, self.half_life_days)
+            return _added_by_numpy(nightly, fresh, now, self.half_life_days)
         return _added(library, nightly, fresh, now, self.half_life_days)
 
     def before(self, actor: str) -> tuple[Ints, Ints]:
@@ -185,8 +194,11 @@ def _turns(seen: Visits, actors: int) -> tuple[Ints, Ints]:
     return turn, turns
 
 
-def added(known: Owned, rows: Longs, now: int, half_life_days: float) -> Owned:
-    """What was known, and `rows` (rows, 3) of item, time and weight: the kernel's equal."""
+def _added_by_numpy(known: Owned, rows: Longs, now: int, half_life_days: float) -> Owned:
+    """What was known, and `rows` (rows, 3) of item, time and weight.
+
+    For where there is no compiler, and what the kernel is held against.
+    """
     item, time, weight = rows.T
     nobody, nothing = np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int64)
     fresh = visits(Interactions.build(("",), nobody, item, time, weight, nothing))
@@ -206,8 +218,8 @@ def added(known: Owned, rows: Longs, now: int, half_life_days: float) -> Owned:
     )  # fmt: skip
 
 
-class _Arrays(ctypes.Structure):
-    """Where those of an `Owned` lie."""
+class Arrays(ctypes.Structure):
+    """Where those of an `Owned` lie, for kernels."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("items", "strengths", "bought", "first", "last")),
@@ -216,8 +228,9 @@ class _Arrays(ctypes.Structure):
     )
 
     @classmethod
-    def of(cls, owned: Owned) -> _Arrays:
-        return cls(*(array.ctypes.data for array in owned.arrays), len(owned.items))
+    def of(cls, owned: Owned) -> Arrays:
+        pairs = zip(owned.arrays, KINDS, strict=True)
+        return cls(*(address(array, kind) for array, kind in pairs), len(owned.items))
 
 
 def _added(
@@ -227,16 +240,16 @@ def _added(
     room = Owned.of([np.empty(most, array.dtype) for array in known.arrays], 0)
     library.add.restype = ctypes.c_ssize_t
     count = library.add(
-        ctypes.byref(_Arrays.of(known)),
+        ctypes.byref(Arrays.of(known)),
         ctypes.c_int32(known.turns),
-        address(rows),
+        address(rows, np.int64),
         ctypes.c_int64(len(rows)),
         ctypes.c_int64(now),
         ctypes.c_double(half_life_days),
         ctypes.c_int64(SESSION_GAP_MS),
         ctypes.c_int32(PURCHASE),
         ctypes.c_int64(NEVER),
-        ctypes.byref(_Arrays.of(room)),
+        ctypes.byref(Arrays.of(room)),
         ctypes.byref(turns),
     )
     return Owned.of([array[:count] for array in room.arrays], turns.value)

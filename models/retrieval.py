@@ -97,11 +97,11 @@ def retrieve(
     if retriever:
         found = retriever.union(owned, offers, limits, far, SEEDS, CATEGORIES)
     else:
-        found = union(sources, owned, offers, limits, far)
+        found = union_by_numpy(sources, owned, offers, limits, far)
     return Candidates(*found, owned)
 
 
-def union(
+def union_by_numpy(
     sources: Sources,
     owned: Owned,
     offers: Mapping[str, Offer],

@@ -116,12 +116,14 @@ class Retriever:
         found = self._retrieve(
             ctypes.byref(self._sources),
             ctypes.byref(person),
-            *(address(array) for array in (offered, worth, first, counts, limits)),
+            address(offered, np.int32),
+            address(worth, np.float32),
+            *(address(array, np.int64) for array in (first, counts, limits)),
             ctypes.c_int64(seeds),
             ctypes.c_int64(kinds),
-            address(heap),
-            address(positions),
-            address(scores),
+            address(heap, np.uint64),
+            address(positions, np.int32),
+            address(scores, np.float32),
         )
         return positions[:found], scores[:found]
 

@@ -37,8 +37,11 @@ def rows(
 
     `items` are the columns of the moment: those in `sources` are of the cut.
     """
-    positions = found.positions
-    habit = of_candidates(found.owned, sources.repeats, items.category, items.brand, positions, now)
-    return vectors.matrix(
-        declaration, user, items, sources.index_of, positions, found.scores, now, habit
+    table = vectors.matrix(
+        declaration, user, items, sources.index_of, found.positions, found.scores, now, len(HABIT)
     )
+    of_candidates(
+        found.owned, sources.repeats, items.category, items.brand, found.positions, now,
+        table[:, -len(HABIT) :],
+    )  # fmt: skip
+    return table

@@ -11,7 +11,7 @@ from feature_store import declaration
 from feature_store.aggregates import Count
 from feature_store.declaration import Declaration, Entity, Feature
 from feature_store.derived import USER_DERIVED, item_derived, of_items, of_user
-from feature_store.pairs import PAIR, of_pairs
+from feature_store.pairs import PAIR, Seen, of_pairs, of_pairs_by_numpy
 from feature_store.sessions import Intent, intent
 from feature_store.stores.base import Recent, UserState
 from feature_store.tiles import DAY, DAYS_7, DAYS_28, TileSet
@@ -161,3 +161,24 @@ def test_a_matrix_has_one_value_for_every_column() -> None:
     assert len(set(names)) == len(names)
     assert rows[:, names.index("pair_interactions")].tolist() == [1, 0]
     assert rows[:, names.index("item_view_to_purchase")].tolist() == pytest.approx([0.01, 0.01])
+
+
+def test_the_kernel_tells_what_numpy_tells_of_pairs() -> None:
+    size = 40
+    index_of = {f"i{number}": number for number in range(size)}
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        price = rng.integers(0, 900, size).astype(np.float32)
+        price[::6] = np.nan
+        codes = rng.integers(-1, 6, (2, size)).astype(np.int32)
+        items = ItemColumns(ATTRIBUTES.windows, codes[0], codes[1], price)
+        ago = np.sort(rng.integers(0, 600, rng.integers(0, 80))) * MINUTE
+        recents = [did(f"i{rng.integers(0, size + 9)}", int(when)) for when in ago]
+        asked = np.sort(rng.choice(size, 25, replace=False)).astype(np.int32)
+        seen = Seen.of(recents, index_of)
+        np.testing.assert_allclose(
+            of_pairs(recents, items, index_of, asked, NOON),
+            of_pairs_by_numpy(seen, items, asked, NOON),
+            rtol=2e-6,
+            equal_nan=True,
+        )

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_store.lookup import Places, joined, side_by_side
+from feature_store.lookup import Places, side_by_side, spread
 
 POSITIONS = st.lists(st.integers(-1, 20), max_size=30)
 
@@ -25,11 +25,13 @@ def test_columns_side_by_side_and_blocks_joined_are_one_table() -> None:
     first, second = np.asarray([1, 2, 3]), np.asarray([4.5, np.nan, 6])
     table = side_by_side((first, second, 7.0), 3)
     np.testing.assert_array_equal(table, np.float32([[1, 4.5, 7], [2, np.nan, 7], [3, 6, 7]]))
-    whole = joined((np.float32([[9, 8]]), table), 3)
+    whole, end = spread((np.float32([[9, 8]]), table), 3, room=2)
+    assert (end, whole.shape) == (5, (3, 7))
     assert whole.flags.c_contiguous
-    np.testing.assert_array_equal(whole, np.hstack([np.float32([[9, 8]] * 3), table]))
+    np.testing.assert_array_equal(whole[:, :end], np.hstack([np.float32([[9, 8]] * 3), table]))
 
 
 def test_nobody_and_nothing_make_an_empty_table() -> None:
     assert side_by_side((), 4).shape == (4, 0)
-    assert joined((np.zeros((0, 3), np.float32), np.zeros((1, 2), np.float32)), 0).shape == (0, 5)
+    table, end = spread((np.zeros((0, 3), np.float32), np.zeros((1, 2), np.float32)), 0)
+    assert (table.shape, end) == ((0, 5), 5)

@@ -7,7 +7,7 @@ import pytest
 
 from feature_store.stores.base import Recent
 from models import own, repeats
-from models.habits import HABIT, of_candidates
+from models.habits import HABIT, of_candidates, of_candidates_by_numpy
 from tests.unit.models.builders import ITEMS, NOW, Row, log, recent
 
 INDEX = {item: position for position, item in enumerate(ITEMS)}
@@ -99,3 +99,30 @@ def test_where_nothing_was_bought_twice_nobody_knows_when_it_is_due() -> None:
     once = repeats.fit(own.fit(log(("ann", "milk", "purchase", 3.0)), NOW, 30.0), CATEGORY)
     assert np.isnan(once.days).all()
     assert (once.share < 1e-6).all()
+
+
+def test_the_kernel_tells_what_numpy_tells() -> None:
+    day, size = 86_400_000, 120
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        count = int(rng.integers(0, 60))
+        bought = rng.integers(0, 4, count).astype(np.int32)
+        last = np.where(bought > 0, NOW - rng.integers(0, 90 * day, count), 0)
+        span = np.where(bought > 1, rng.integers(0, 90 * day, count), 0)
+        owned = own.Owned(
+            items=np.sort(rng.choice(size, count, replace=False)).astype(np.int32),
+            strengths=rng.normal(1, 1, count).astype(np.float32),
+            bought=bought,
+            first=np.where(bought > 0, last - span, own.NEVER),
+            last=last,
+            turn=np.where(bought > 0, rng.integers(1, 9, count), 0).astype(np.int32),
+            turns=int(rng.integers(0, 12)),
+        )
+        share, days = rng.random((2, size), dtype=np.float32) * 40
+        days[::7] = np.nan
+        codes = rng.integers(-1, 9, (2, size)).astype(np.int32)
+        asked = np.sort(rng.choice(size, 50, replace=False)).astype(np.int32)
+        given = (owned, repeats.Repeats(share, days), codes[0], codes[1], asked, NOW)
+        np.testing.assert_allclose(
+            of_candidates(*given), of_candidates_by_numpy(*given), rtol=1e-6, equal_nan=True
+        )

@@ -11,7 +11,7 @@ from models.interactions import Floats, Ints
 from models.linear import Linear
 from models.neighbours import Neighbours
 from models.own import Owned
-from models.retrieval import CAPS, PASSED, SEEDS, union
+from models.retrieval import CAPS, PASSED, SEEDS, union_by_numpy
 from models.shelf import CATEGORIES, fit
 from models.sources import SOURCES, Sources
 from tests.unit.models.builders import log, sources
@@ -68,7 +68,7 @@ def test_the_kernel_offers_what_the_sources_say(count: int, share: float) -> Non
         assert found_in.retriever is not None
         kinds = (SEEDS, CATEGORIES)
         positions, scores = found_in.retriever.union(owned, offers, caps, far, *kinds)
-        wanted, told = union(found_in, owned, offers, caps, far)
+        wanted, told = union_by_numpy(found_in, owned, offers, caps, far)
         np.testing.assert_array_equal(positions, wanted)
         np.testing.assert_array_equal(scores, told)
 
