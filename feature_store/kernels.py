@@ -41,7 +41,7 @@ def kernel(source: Path) -> ctypes.CDLL | None:
         log.warning("no C compiler: %s runs slower; install gcc on this machine", source.stem)
         return None
     try:
-        return ctypes.CDLL(str(_compiled(source, compiler)))
+        return ctypes.PyDLL(str(_compiled(source, compiler)))
     except (OSError, subprocess.SubprocessError) as error:
         log.warning("%s does not compile here and runs slower: %r", source.name, error)
         return None

@@ -91,8 +91,13 @@ ptrdiff_t best(const uint8_t *codes, const float *scales, const float *norms, co
         const ptrdiff_t here = rows - from < BLOCK ? rows - from : BLOCK;
         int32_t product[BLOCK];
         products(codes + from * 2 * fours, fours, vector, product);
+        float score[BLOCK];
         for (ptrdiff_t r = 0; r < here; r++)
-            offer(&chosen, scales[from + r] * (float)(product[r] - zero), (uint32_t)(from + r));
+            score[r] = scales[from + r] * (float)(product[r] - zero);
+        /* Hardly any gets in: a branch that is foreseen. */
+        for (ptrdiff_t r = 0; r < here; r++)
+            if (score[r] > worst(&chosen))
+                offer(&chosen, score[r], (uint32_t)(from + r));
     }
     /* Scoring in place: row i is read before anything is written behind it. */
     for (ptrdiff_t i = 0; i < chosen.size; i++) {

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from feature_store.lookup import Places
 from feature_store.stores.base import Recent, UserState
 from models.bundle import Bundle
 from models.interactions import Ints
@@ -97,11 +98,13 @@ def _seeds(bundle: Bundle, user: UserState) -> list[Recent]:
 
 def _near(bundle: Bundle, seeds: Sequence[Recent], positions: Ints) -> dict[int, Recent]:
     """By position: the newest seed that it goes with, or else the newest that it is like."""
-    rows = np.asarray([bundle.index_of[seed.item_id] for seed in seeds], np.int32)
+    rows = np.asarray([bundle.index_of[seed.item_id] for seed in reversed(seeds)], np.int32)
+    wanted = np.sort(positions)
     near: dict[int, Recent] = {}
     for neighbours in (bundle.sources.content, bundle.sources.covisitation):
-        meets = (neighbours.items[rows] == positions[:, None, None]).any(axis=2)
-        places, numbers = np.nonzero(meets[:, ::-1])  # the newest last, so that it stays
-        for position, number in zip(positions[places].tolist(), numbers.tolist(), strict=True):
+        offered = neighbours.items[rows].ravel()
+        there = Places.of(offered, wanted).there.nonzero()[0]  # the newest last, so that it stays
+        numbers = (there // neighbours.items.shape[1]).tolist()
+        for position, number in zip(offered[there].tolist(), numbers, strict=True):
             near[position] = seeds[-1 - number]
     return near

@@ -33,8 +33,9 @@ class Past:
     @classmethod
     def of(cls, ask: Ask, recents: Sequence[Recent], bundle: Bundle | None) -> Past:
         """From the stores, and from what the bundle knows of longer ago."""
-        known = {recent.item_id for recent in recents}
         bought = {recent.item_id for recent in recents if recent.type == "purchase"}
+        # Mixed lists do not ask what is known, and most lists are mixed.
+        known = set() if ask.mode is Mode.MIXED else {recent.item_id for recent in recents}
         if bundle is None:
             return cls(known, bought, frozenset())
         items, times = bundle.sources.own.before(ask.actor)

@@ -14,8 +14,7 @@ from feature_store.tiles import VERSION_WIDTH, Level, Tile, TileSet, Version
 
 #: How many of an actor's newest interactions are kept.
 RECENTS_KEPT: Final = 200
-#: What the fields of a `Recent` are, and the largest integer that a double holds exactly.
-RECENT: Final = (int, str, str, str, int, int, str)
+#: The largest integer that a double holds exactly.
 LARGEST: Final = 2**53
 #: Most items have no tiles: they share this set. So do those whose tiles nobody can read.
 NO_TILES: Final = TileSet()
@@ -83,11 +82,16 @@ class Recent(NamedTuple):
 
     @classmethod
     def _of(cls, said: Sequence[Any]) -> Recent:
-        event_id, event_time, *rest = said
-        found = cls(event_time, event_id, *rest)
-        if tuple(map(type, found)) != RECENT or max(event_time, found.price_minor) > LARGEST:
-            raise ValueError(f"no interaction as a store keeps it: {said!r:.200}")
-        return found
+        """Spelt out, because a request judges up to 200: a third of the time of a loop."""
+        event_id, event_time, kind, item_id, quantity, price_minor, query = said
+        if (
+            type(event_time) is type(quantity) is type(price_minor) is int
+            and type(event_id) is type(kind) is type(item_id) is type(query) is str
+            and event_time <= LARGEST
+            and price_minor <= LARGEST
+        ):
+            return cls._make((event_time, event_id, kind, item_id, quantity, price_minor, query))
+        raise ValueError(f"no interaction as a store keeps it: {said!r:.200}")
 
 
 @dataclass(frozen=True, slots=True)
