@@ -27,6 +27,8 @@ import numpy.typing as npt
 
 log = logging.getLogger("millrace.models")
 
+Address = ctypes.c_void_p | ctypes.Array[ctypes.c_char]
+
 #: No -ffast-math: sums must not depend on how a compiler reorders them.
 FLAGS: Final = ("-O3", "-march=native", "-shared", "-fPIC")
 COMPILERS: Final = ("cc", "gcc", "clang")
@@ -35,7 +37,11 @@ COMPILE_S: Final = 60
 
 @cache
 def kernel(source: Path) -> ctypes.CDLL | None:
-    """The library of a C file, or None where it cannot be compiled; says so once."""
+    """The library of a C file, or None where it cannot be compiled; says so once.
+
+    Its calls keep the interpreter's lock: they take less than the switch to another thread, and
+    whoever lets go of it may wait for 5 ms to have it back.
+    """
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         log.warning("no C compiler: %s runs slower; install gcc on this machine", source.stem)
@@ -64,16 +70,28 @@ def vouched(source: Path, seal: str, holds: Callable[[], bool]) -> bool:
     return True
 
 
-def address(array: npt.NDArray[Any], kind: type[np.generic]) -> ctypes.c_void_p:
-    """Where an array's values lie; the caller keeps the array.
+def address(array: npt.NDArray[Any], kind: type[np.generic]) -> Address:
+    """Where an array's values lie, as a kernel takes it; the caller keeps the array.
 
     Raises `TypeError` for values of another kind, or with gaps between those of a row: a kernel
     would read something else.
     """
-    gaps = array.size > 1 and array.shape[-1] > 1 and array.strides[-1] != array.itemsize
-    if gaps or array.dtype.type is not kind:
-        raise TypeError(f"{array.dtype} in steps of {array.strides}; the kernel reads {kind}")
-    return ctypes.c_void_p(array.ctypes.data)
+    flags = array.flags
+    if array.dtype.type is kind:
+        if flags.c_contiguous and flags.writeable:
+            return _plain(array)  # type: ignore[arg-type]  # a fifth of what follows
+        if array.strides[-1] == array.itemsize or array.shape[-1] < 2:
+            return ctypes.c_void_p(array.ctypes.data)
+    raise TypeError(f"{array.dtype} in steps of {array.strides}; the kernel reads {kind}")
+
+
+_plain = (ctypes.c_char * 0).from_buffer
+
+
+def location(array: npt.NDArray[Any], kind: type[np.generic]) -> int:
+    """The same as a number, for a field of a structure."""
+    found = address(array, kind)
+    return ctypes.addressof(found) if isinstance(found, ctypes.Array) else found.value or 0
 
 
 def _compiled(source: Path, compiler: str) -> Path:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from feature_store.declaration import Declaration, Entity
 from feature_store.derived import USER_DERIVED, item_derived, of_items, of_user
+from feature_store.kernels import Address, address
 from feature_store.lookup import spread
 from feature_store.pairs import PAIR, of_pairs
 from feature_store.stores.base import UserState
@@ -36,6 +38,15 @@ class ItemColumns:
     category: Ints
     brand: Ints
     price_minor: Floats
+
+    @cached_property
+    def lie(self) -> tuple[Address, Address, Address]:
+        """Where category, brand and price are, for kernels."""
+        return (
+            address(self.category, np.int32),
+            address(self.brand, np.int32),
+            address(self.price_minor, np.float32),
+        )
 
 
 def columns(declaration: Declaration, sources: Sequence[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from feature_store.kernels import address, kernel
+from feature_store.kernels import Address, address, kernel
 from models.inner_product import NormOrder, Search
 from models.interactions import Floats, Ints
 from models.topk import top
@@ -142,7 +142,7 @@ class Als:
         return self.by_norm.search(self.factors) if len(self.factors) > FEW else None
 
     @cached_property
-    def _given(self) -> tuple[ctypes.c_void_p | ctypes.c_ssize_t, ...]:
+    def _given(self) -> tuple[Address | ctypes.c_ssize_t, ...]:
         """What the kernel is told each time alike."""
         rank = ctypes.c_ssize_t(self.factors.shape[1])
         return address(self.factors, np.float32), address(self.gram, np.float64), rank

@@ -15,6 +15,7 @@ import numpy as np
 from feature_store.kernels import address, kernel
 from feature_store.lookup import Doubles, Places, side_by_side
 from feature_store.tiles import DAY_MS
+from feature_store.vectors import ItemColumns
 from models.interactions import Floats, Ints, Longs
 from models.own import Arrays, Owned
 from models.repeats import Repeats
@@ -47,28 +48,27 @@ HABIT: Final = (
 def of_candidates(
     owned: Owned,
     repeats: Repeats,
-    category: Ints,
-    brand: Ints,
+    items: ItemColumns,
     positions: Ints,
     now: int,
     out: Floats | None = None,
 ) -> Floats:
     """The values of `HABIT`, (candidates, columns); NaN where there is nothing to tell from.
 
-    `category` and `brand` are codes by item, -1 for unknown. `out` is where they are to be: columns
-    of a table that lies row by row.
+    `out` is where they are to be: columns of a table that lies row by row.
     """
     told = np.empty((len(positions), len(HABIT)), np.float32) if out is None else out
     library = kernel(KERNEL)
     if library is None:
-        told[:] = of_candidates_by_numpy(owned, repeats, category, brand, positions, now)
+        told[:] = of_candidates_by_numpy(owned, repeats, items, positions, now)
         return told
     library.habits.restype = None
     library.habits(
         ctypes.byref(Arrays.of(owned)),
         ctypes.c_int32(owned.turns),
-        *(address(array, np.float32) for array in (repeats.share, repeats.days)),
-        *(address(array, np.int32) for array in (category, brand, positions)),
+        *repeats.lie,
+        *items.lie[:2],
+        address(positions, np.int32),
         ctypes.c_ssize_t(len(positions)),
         ctypes.c_int64(now),
         address(told, np.float32),
@@ -78,7 +78,7 @@ def of_candidates(
 
 
 def of_candidates_by_numpy(
-    owned: Owned, repeats: Repeats, category: Ints, brand: Ints, positions: Ints, now: int
+    owned: Owned, repeats: Repeats, items: ItemColumns, positions: Ints, now: int
 ) -> Floats:
     """The same where there is no compiler, and what the kernel is held against."""
     mine = Places.of(positions, owned.items)
@@ -89,7 +89,7 @@ def of_candidates_by_numpy(
     strength, liked = mine.pick(owned.strengths, 0), np.maximum(owned.strengths, 0)
     total = max(float(liked.sum(dtype=np.float64)), 1e-9)
     days = repeats.days[positions]
-    kind = _Kinds.of(owned, category, positions)
+    kind = _Kinds.of(owned, items.category, positions)
     of_kind = kind.sum(liked)
     values: tuple[Doubles | Floats | float, ...] = (
         strength,
@@ -108,7 +108,7 @@ def of_candidates_by_numpy(
         kind.days_since(owned.last, now),
         kind.sum(None),
         strength / np.maximum(of_kind, 1e-9),
-        _Kinds.of(owned, brand, positions).sum(liked) / total,
+        _Kinds.of(owned, items.brand, positions).sum(liked) / total,
         *_person(owned),
     )
     return side_by_side(values, len(positions))

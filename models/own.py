@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_store.events import WEIGHTS
-from feature_store.kernels import address, kernel
+from feature_store.kernels import address, kernel, location
 from feature_store.sessions import SESSION_GAP_MS
 from feature_store.stores.base import Recent
 from models.interactions import (
@@ -230,7 +230,7 @@ class Arrays(ctypes.Structure):
     @classmethod
     def of(cls, owned: Owned) -> Arrays:
         pairs = zip(owned.arrays, KINDS, strict=True)
-        return cls(*(address(array, kind) for array, kind in pairs), len(owned.items))
+        return cls(*(location(array, kind) for array, kind in pairs), len(owned.items))
 
 
 def _added(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from feature_store.kernels import Address, address
 from feature_store.tiles import DAY_MS
 from models.interactions import Floats, Ints
 from models.own import OwnHistory
@@ -27,6 +29,11 @@ class Repeats:
 
     share: Floats
     days: Floats
+
+    @cached_property
+    def lie(self) -> tuple[Address, Address]:
+        """Where both are, for kernels."""
+        return address(self.share, np.float32), address(self.days, np.float32)
 
 
 def fit(own: OwnHistory, category: Ints) -> Repeats:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from feature_store.kernels import address, kernel
+from feature_store.kernels import address, kernel, location
 from models.interactions import Floats, Ints
 from models.own import Owned
 
@@ -111,8 +111,12 @@ class Retriever:
         items = np.ascontiguousarray(owned.items, np.int32)
         strengths = np.ascontiguousarray(owned.strengths, np.float32)
         damped = np.log1p(np.maximum(strengths, 0))
-        lie = (array.ctypes.data for array in (items, strengths, damped))
-        person = _Person(*lie, len(items))
+        person = _Person(
+            location(items, np.int32),
+            location(strengths, np.float32),
+            location(damped, np.float32),
+            len(items),
+        )
         found = self._retrieve(
             ctypes.byref(self._sources),
             ctypes.byref(person),
@@ -135,4 +139,4 @@ class Retriever:
         """Where the values of an array lie, which is held from now on."""
         held = np.ascontiguousarray(array, kind)
         self._held.append(held)
-        return held.ctypes.data
+        return location(held, kind)

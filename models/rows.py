@@ -40,8 +40,6 @@ def rows(
     table = vectors.matrix(
         declaration, user, items, sources.index_of, found.positions, found.scores, now, len(HABIT)
     )
-    of_candidates(
-        found.owned, sources.repeats, items.category, items.brand, found.positions, now,
-        table[:, -len(HABIT) :],
-    )  # fmt: skip
+    out = table[:, -len(HABIT) :]
+    of_candidates(found.owned, sources.repeats, items, found.positions, now, out)
     return table

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from feature_store.stores.base import Recent
+from feature_store.vectors import ItemColumns
 from models import own, repeats
 from models.habits import HABIT, of_candidates, of_candidates_by_numpy
 from tests.unit.models.builders import ITEMS, NOW, Row, log, recent
@@ -13,7 +14,8 @@ from tests.unit.models.builders import ITEMS, NOW, Row, log, recent
 INDEX = {item: position for position, item in enumerate(ITEMS)}
 #: Milk and tea are drinks, bread and butter are not; the rest is of no known kind.
 CATEGORY = np.asarray([-1, 1, 1, -1, 0, 0], np.int32)
-NO_BRAND = np.full(len(ITEMS), -1, np.int32)
+NOTHING = np.zeros(len(ITEMS), np.float32)
+ATTRIBUTES = ItemColumns(NOTHING[:, None], CATEGORY, np.full(len(ITEMS), -1, np.int32), NOTHING)
 
 
 def told(
@@ -24,7 +26,7 @@ def told(
     owned = history.of(actor, recents, INDEX, NOW)
     again = repeats.fit(history, CATEGORY)
     asked = np.asarray([INDEX[item]], np.int32)
-    (row,) = of_candidates(owned, again, CATEGORY, NO_BRAND, asked, NOW)
+    (row,) = of_candidates(owned, again, ATTRIBUTES, asked, NOW)
     return dict(zip(HABIT, map(float, row), strict=True))
 
 
@@ -122,7 +124,8 @@ def test_the_kernel_tells_what_numpy_tells() -> None:
         days[::7] = np.nan
         codes = rng.integers(-1, 9, (2, size)).astype(np.int32)
         asked = np.sort(rng.choice(size, 50, replace=False)).astype(np.int32)
-        given = (owned, repeats.Repeats(share, days), codes[0], codes[1], asked, NOW)
+        items = ItemColumns(NOTHING[:, None], codes[0], codes[1], NOTHING)
+        given = (owned, repeats.Repeats(share, days), items, asked, NOW)
         np.testing.assert_allclose(
             of_candidates(*given), of_candidates_by_numpy(*given), rtol=1e-6, equal_nan=True
         )
