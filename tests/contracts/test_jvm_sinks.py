@@ -13,11 +13,13 @@ from feature_store.settings import Settings
 from feature_store.stores.base import Recent, Store, TrendingTile
 from feature_store.stores.memory import MemoryStore
 from feature_store.tiles import DAY, HOUR, LEVEL_OF_MS, MINUTE, Tile, Version
-from streaming import sinks
-from tests.builders import NOON
+from streaming import sinks, trending
+from tests.builders import NOON, log_of, view
 from tests.contracts.conftest import REAL
 from tests.flink import local_flink
 from tests.redis_server import RedisServer
+from tests.spec.engines import flink
+from tests.spec.examples import HORIZON
 
 EPOCH, GENERATION = 2, 7
 AWKWARD = 'quo"te\\ \t日本 💧 \x7f'
@@ -136,3 +138,15 @@ def test_an_older_tile_in_the_same_batch_does_not_take_the_slot_of_a_newer(
     run(redis.settings, "redis", {"user_tiles": [newer, left]}, sinks.Pace(10, 60_000))
     (tile,) = REAL["redis"](redis.settings).scan_tiles()
     assert (tile.start, tile.body) == (newer[2], newer[4])
+
+
+def test_what_a_fold_takes_back_for_a_moment_does_not_end_the_trending_job(
+    redis: RedisServer,
+) -> None:
+    """With a mini-batch of one row, an item's tile is empty between the actor's old and new share."""
+    log = log_of([view("ann", "milk", at=NOON), view("ann", "milk", at=NOON + 1)])
+    t_env = flink(HORIZON, log, **{"table.exec.mini-batch.size": "1"})
+    sinks.register_tables(t_env, redis.settings, "redis", GENERATION, sinks.Pace(2, 10))
+    t_env.execute_sql(f"INSERT INTO trending_tiles {trending.tiles(since=0)}").wait()
+    (tile,) = REAL["redis"](redis.settings).read_trending_tiles(MINUTE, [NOON])
+    assert (tile.item_id, tile.weight, tile.version.applied) == ("milk", 2, 2)
