@@ -22,6 +22,7 @@ from tests.spec.engines import flink
 from tests.spec.examples import HORIZON
 
 EPOCH, GENERATION = 2, 7
+PACE = sinks.Pace(2, 10)
 AWKWARD = 'quo"te\\ \t日本 💧 \x7f'
 
 #: (entity id, level, start, events applied, body)
@@ -75,7 +76,7 @@ def run(
     settings: Settings,
     store: str,
     rows: dict[str, list[tuple[Any, ...]]],
-    pace: sinks.Pace = sinks.Pace(2, 10),
+    pace: sinks.Pace = PACE,
 ) -> None:
     """Inserts rows into the job's tables, in a job of their own."""
     t_env = local_flink()
@@ -143,10 +144,10 @@ def test_an_older_tile_in_the_same_batch_does_not_take_the_slot_of_a_newer(
 def test_what_a_fold_takes_back_for_a_moment_does_not_end_the_trending_job(
     redis: RedisServer,
 ) -> None:
-    """With a mini-batch of one row, an item's tile is empty between the actor's old and new share."""
+    """With a mini-batch of one row, a tile is empty between the actor's old and new share."""
     log = log_of([view("ann", "milk", at=NOON), view("ann", "milk", at=NOON + 1)])
     t_env = flink(HORIZON, log, **{"table.exec.mini-batch.size": "1"})
-    sinks.register_tables(t_env, redis.settings, "redis", GENERATION, sinks.Pace(2, 10))
+    sinks.register_tables(t_env, redis.settings, "redis", GENERATION, PACE)
     t_env.execute_sql(f"INSERT INTO trending_tiles {trending.tiles(since=0)}").wait()
     (tile,) = REAL["redis"](redis.settings).read_trending_tiles(MINUTE, [NOON])
     assert (tile.item_id, tile.weight, tile.version.applied) == ("milk", 2, 2)
