@@ -141,13 +141,23 @@ def test_an_older_tile_in_the_same_batch_does_not_take_the_slot_of_a_newer(
     assert (tile.start, tile.body) == (newer[2], newer[4])
 
 
-def test_what_a_fold_takes_back_for_a_moment_does_not_end_the_trending_job(
-    redis: RedisServer,
-) -> None:
-    """With a mini-batch of one row, a tile is empty between the actor's old and new share."""
-    log = log_of([view("ann", "milk", at=NOON), view("ann", "milk", at=NOON + 1)])
-    t_env = flink(HORIZON, log, **{"table.exec.mini-batch.size": "1"})
-    sinks.register_tables(t_env, redis.settings, "redis", GENERATION, PACE)
-    t_env.execute_sql(f"INSERT INTO trending_tiles {trending.tiles(since=0)}").wait()
+#: An actor acts twice: with a mini-batch of one row, the item is taken back between the two sums.
+TWICE = log_of([view("ann", "milk", at=NOON), view("ann", "milk", at=NOON + 1)])
+
+
+def fold_twice(settings: Settings, into: str) -> None:
+    t_env = flink(HORIZON, TWICE, **{"table.exec.mini-batch.size": "1"})
+    sinks.register_tables(t_env, settings, "redis", GENERATION, PACE)
+    t_env.execute_sql(f"INSERT INTO {into.format(trending.tiles(since=0))}").wait()
+
+
+def test_a_trending_tile_taken_back_for_a_moment_does_not_end_the_job(redis: RedisServer) -> None:
+    fold_twice(redis.settings, "trending_tiles {}")
     (tile,) = REAL["redis"](redis.settings).read_trending_tiles(MINUTE, [NOON])
     assert (tile.item_id, tile.weight, tile.version.applied) == ("milk", 2, 2)
+
+
+def test_any_other_tile_taken_back_ends_the_job(redis: RedisServer) -> None:
+    tiles = "SELECT `member`, ms, tile_start, applied, '{{}}' FROM ({})"
+    with pytest.raises(Exception, match="A fold took back what it had said"):
+        fold_twice(redis.settings, f"user_tiles {tiles}")
