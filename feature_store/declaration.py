@@ -8,15 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 from typing import Any, Final, get_args
 
-from feature_store.aggregates import HASHES, MEASURES, Aggregate, Dialect
+from feature_store.aggregates import HASHES, MEASURES, Aggregate, Dialect, Distinct, Sum
 from feature_store.events import Interaction, InteractionType
 from feature_store.tiles import FOLDED, Dated, Level, TileSet, Window
 
 TYPES: Final = get_args(InteractionType)
 #: The types that name no item.
 WITHOUT_ITEM: Final = {"search"}
+#: What the aggregates with a measure can read.
+MEASURED: Final = {Sum: MEASURES, Distinct: tuple(HASHES)}
 
 
 class Entity(StrEnum):
@@ -181,14 +184,17 @@ def _check(feature: Feature, seen: set[tuple[Entity, str]]) -> None:
     where = f"feature {feature.entity}.{feature.name}"
     if (feature.entity, feature.name) in seen:
         raise DeclarationError(f"{where}: declared twice; rename or remove one.")
-    for complaint in (*_about_names(feature), *_about_windows(feature)):
+    about = (_about_names, _about_aggregate, _about_windows)
+    for complaint in chain.from_iterable(ask(feature) for ask in about):
         raise DeclarationError(f"{where}: {complaint}")
 
 
 def _about_names(feature: Feature) -> Iterator[str]:
-    """What is wrong with the name, the events or the measure, and what to write instead."""
+    """What is wrong with the name, the entity or the events, and what to write instead."""
     if not feature.name.isidentifier():
         yield "use letters, digits and _ in the name."
+    if not isinstance(feature.entity, Entity):
+        yield f"entity {feature.entity!r}; write Entity.USER or Entity.ITEM."
     if not isinstance(feature.events, tuple):
         yield f'events {feature.events!r}; write a tuple: ("view",), with the comma.'
         return
@@ -197,8 +203,15 @@ def _about_names(feature: Feature) -> Iterator[str]:
         yield f"events {unknown}; use {', '.join(TYPES)}."
     if feature.entity is Entity.ITEM and set(feature.events) <= WITHOUT_ITEM:
         yield "a search names no item; make it a feature of the user."
-    known = (*MEASURES, *HASHES)
-    if (measure := getattr(feature.aggregate, "measure", known[0])) not in known:
+
+
+def _about_aggregate(feature: Feature) -> Iterator[str]:
+    """What is wrong with the aggregate or its measure, and what to write instead."""
+    aggregate = feature.aggregate
+    if isinstance(aggregate, type) or not hasattr(aggregate, "merged"):
+        yield f"aggregate {aggregate!r}; write Count(), Sum(…) or Distinct(…), with the brackets."
+    known = MEASURED.get(type(aggregate), (*MEASURES, *HASHES))
+    if (measure := getattr(aggregate, "measure", known[0])) not in known:
         yield f"measure {measure!r}; sum {', '.join(MEASURES)}, or tell apart {', '.join(HASHES)}."
 
 

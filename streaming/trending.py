@@ -6,10 +6,12 @@ user can buy the list. Lists are published whole on a timer, also when traffic s
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain, islice
 from typing import Final
 
 from pyflink.table.udf import ScalarFunction
@@ -34,6 +36,10 @@ TICKS: Final = """
 CREATE TEMPORARY TABLE ticks (tick INT) WITH (
   'connector' = 'datagen', 'rows-per-second' = '1'
 )"""
+
+#: Tiles of a window that are read at each publication; the other ones once in `TURN_MS`.
+NEWEST: Final = 2
+TURN_MS: Final = 60_000
 
 
 def tiles(since: int) -> str:
@@ -72,18 +78,43 @@ def by_segment(
     return dict(lists)
 
 
-def publish(store: Store, window: Window, now: int) -> None:
-    """Reads a window's tiles, ranks them by country and everywhere, and replaces its lists."""
-    starts = range(window.oldest(now), now + 1, window.level.ms)
-    tiles_of: dict[str, list[TrendingTile]] = defaultdict(list)
-    for tile in store.read_trending_tiles(window.level, starts):
-        tiles_of[tile.country].append(tile)
-    ranked = {place: top(scores(tiles, window, now)) for place, tiles in tiles_of.items()}
-    everything = ranked.pop(EVERYWHERE, [])
-    lists = by_segment(everything, _categories(store, [item for item, _ in everything]))
-    for country, best in ranked.items():
-        lists[in_country(country)] = by_segment(best, {}).get(EVERYWHERE, [])
-    store.publish_trending(TrendingList(window.name, now, lists))
+class Publisher:
+    """Publishes one window's lists from its tiles, and keeps those in memory.
+
+    The newest tiles are read each time, the others in turn: what was written to one of them, a late
+    event, is listed within `TURN_MS` and one pace.
+    """
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        #: By start, the one that was not read for longest first.
+        self._tiles: dict[int, list[TrendingTile]] = {}
+        self._read_at = 0
+
+    def publish(self, store: Store, now: int) -> None:
+        """Ranks the window's tiles by country and everywhere, and replaces its lists."""
+        tiles_of: dict[str, list[TrendingTile]] = defaultdict(list)
+        for tile in self._read(store, now):
+            tiles_of[tile.country].append(tile)
+        ranked = {place: top(scores(tiles, self._window, now)) for place, tiles in tiles_of.items()}
+        everything = ranked.pop(EVERYWHERE, [])
+        lists = by_segment(everything, _categories(store, [item for item, _ in everything]))
+        for country, best in ranked.items():
+            lists[in_country(country)] = by_segment(best, {}).get(EVERYWHERE, [])
+        store.publish_trending(TrendingList(self._window.name, now, lists))
+
+    def _read(self, store: Store, now: int) -> Iterator[TrendingTile]:
+        """Every tile of the window, the oldest first."""
+        starts = range(self._window.oldest(now), now + 1, self._window.level.ms)
+        kept = {start: tiles for start, tiles in self._tiles.items() if start in starts}
+        turn = math.ceil(len(starts) * max(0, now - self._read_at) / TURN_MS)
+        again = {*starts[-NEWEST:], *islice(kept, turn), *(set(starts) - kept.keys())}
+        read: dict[int, list[TrendingTile]] = {start: [] for start in sorted(again)}
+        for tile in store.read_trending_tiles(self._window.level, list(read)):
+            read[tile.version.moment].append(tile)
+        self._tiles = {s: tiles for s, tiles in kept.items() if s not in read} | read
+        self._read_at = now
+        return chain.from_iterable(self._tiles[start] for start in starts)
 
 
 class PublishTrending(ScalarFunction):  # type: ignore[misc]
@@ -92,15 +123,16 @@ class PublishTrending(ScalarFunction):  # type: ignore[misc]
     def __init__(self, store: PatientStore, pace_s: int) -> None:
         self._store = store
         self._pace_ms = pace_s * 1000
-        self._published: dict[str, int] = {}
+        self._publishers = {window: Publisher(window) for window in TRENDING}
+        self._published: dict[Window, int] = {}
 
     def eval(self, tick: int) -> int:
         now = time.time_ns() // 1_000_000
-        for window in TRENDING:
-            due = self._published.get(window.name, 0) + max(self._pace_ms, window.level.ms // 360)
+        for window, publisher in self._publishers.items():
+            due = self._published.get(window, 0) + max(self._pace_ms, window.level.ms // 900)
             if now >= due:
-                self._store.call(partial(publish, window=window, now=now))
-                self._published[window.name] = now
+                self._store.call(partial(publisher.publish, now=now))
+                self._published[window] = now
         return tick
 
 

@@ -110,7 +110,7 @@ USER_TTL_S: Final = DAY.slots * DAY_MS // 1000
 CHANGES_KEPT_MS: Final = DAY_MS
 SCAN_BATCH: Final = 500
 #: Failures that pass: gone, slow, not speaking the protocol, loading, out of memory, or for now
-#: a replica.
+#: a replica,
 UNAVAILABLE: Final = (
     redis.ConnectionError,
     redis.InvalidResponse,
@@ -119,6 +119,8 @@ UNAVAILABLE: Final = (
     redis.OutOfMemoryError,
     redis.ReadOnlyError,
 )
+#: or one that answers so: no snapshot possible, busy with a script, without its master.
+PASSING: Final = ("MISCONF ", "BUSY ", "MASTERDOWN ")
 
 T = TypeVar("T")
 
@@ -379,6 +381,11 @@ class RedisStore:
             yield
         except UNAVAILABLE as error:
             raise StoreUnavailable(f"redis: {error}") from error
+        except redis.ResponseError as error:
+            # A pipeline puts its own words before those of Redis.
+            if str(error).rpartition("caused error: ")[2].startswith(PASSING):
+                raise StoreUnavailable(f"redis: {error}") from error
+            raise
 
 
 class _Pipeline(redis.client.Pipeline):

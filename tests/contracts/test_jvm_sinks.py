@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +13,16 @@ from feature_store.settings import Settings
 from feature_store.stores.base import Recent, Store, TrendingTile
 from feature_store.stores.memory import MemoryStore
 from feature_store.tiles import DAY, HOUR, LEVEL_OF_MS, MINUTE, Tile, Version
-from streaming import sinks
-from tests.builders import NOON
+from streaming import sinks, trending
+from tests.builders import NOON, log_of, view
 from tests.contracts.conftest import REAL
 from tests.flink import local_flink
+from tests.redis_server import RedisServer
+from tests.spec.engines import flink
+from tests.spec.examples import HORIZON
 
 EPOCH, GENERATION = 2, 7
+PACE = sinks.Pace(2, 10)
 AWKWARD = 'quo"te\\ \t日本 💧 \x7f'
 
 #: (entity id, level, start, events applied, body)
@@ -54,15 +59,28 @@ def store(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Store]
     store.close()
 
 
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that holds nothing."""
+    server = RedisServer.started(tmp_path)
+    yield server
+    server.kill()
+
+
 def older(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """The tile as it was before its last event."""
     return (*row[:3], row[3] - 1, '{"views":99}')
 
 
-def run(settings: Settings, store: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+def run(
+    settings: Settings,
+    store: str,
+    rows: dict[str, list[tuple[Any, ...]]],
+    pace: sinks.Pace = PACE,
+) -> None:
     """Inserts rows into the job's tables, in a job of their own."""
     t_env = local_flink()
-    sinks.register_tables(t_env, settings, store, GENERATION, sinks.Pace(2, 10))
+    sinks.register_tables(t_env, settings, store, GENERATION, pace)
     job = t_env.create_statement_set()
     for table, some in rows.items():
         types = t_env.from_path(table).get_schema().to_row_data_type()
@@ -110,3 +128,36 @@ def test_the_sinks_write_what_python_writes_and_nothing_older(store: Store) -> N
 def test_an_item_that_changed_is_known_to_have_changed(store: Store) -> None:
     if store.name == "redis":
         assert set(store.changed_items(0)) == {"ann", "bob", AWKWARD}
+
+
+def test_an_older_tile_in_the_same_batch_does_not_take_the_slot_of_a_newer(
+    redis: RedisServer,
+) -> None:
+    """One day of the ring and the day that left it: which wins is for the store to say."""
+    newer = ("ann", DAY.ms, DAY.start(NOON), 3, '{"views":3}')
+    left = ("ann", DAY.ms, DAY.start(NOON) - DAY.slots * DAY.ms, 9, '{"views":9}')
+    run(redis.settings, "redis", {"user_tiles": [newer, left]}, sinks.Pace(10, 60_000))
+    (tile,) = REAL["redis"](redis.settings).scan_tiles()
+    assert (tile.start, tile.body) == (newer[2], newer[4])
+
+
+#: An actor acts twice: with a mini-batch of one row, the item is taken back between the two sums.
+TWICE = log_of([view("ann", "milk", at=NOON), view("ann", "milk", at=NOON + 1)])
+
+
+def fold_twice(settings: Settings, into: str) -> None:
+    t_env = flink(HORIZON, TWICE, **{"table.exec.mini-batch.size": "1"})
+    sinks.register_tables(t_env, settings, "redis", GENERATION, PACE)
+    t_env.execute_sql(f"INSERT INTO {into.format(trending.tiles(since=0))}").wait()
+
+
+def test_a_trending_tile_taken_back_for_a_moment_does_not_end_the_job(redis: RedisServer) -> None:
+    fold_twice(redis.settings, "trending_tiles {}")
+    (tile,) = REAL["redis"](redis.settings).read_trending_tiles(MINUTE, [NOON])
+    assert (tile.item_id, tile.weight, tile.version.applied) == ("milk", 2, 2)
+
+
+def test_any_other_tile_taken_back_ends_the_job(redis: RedisServer) -> None:
+    tiles = "SELECT `member`, ms, tile_start, applied, '{{}}' FROM ({})"
+    with pytest.raises(Exception, match="A fold took back what it had said"):
+        fold_twice(redis.settings, f"user_tiles {tiles}")

@@ -5,8 +5,13 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 
 import pytest
+from redis import ResponseError
 
 from feature_store.declaration import Entity
 from feature_store.settings import Settings
@@ -307,6 +312,36 @@ def test_a_store_that_is_down_says_so(connect: type) -> None:
     nowhere = Settings(redis="redis://127.0.0.1:1/0", cassandra="127.0.0.1:1")
     with pytest.raises(StoreUnavailable):
         connect(nowhere, timeout_s=0.5).read_user("ann")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("reply", ["MISCONF no snapshot", "BUSY a script", "MASTERDOWN no master"])
+def test_a_redis_that_cannot_answer_for_now_says_so(reply: str) -> None:
+    with answering(reply) as settings, pytest.raises(StoreUnavailable, match=reply):
+        RedisStore.connect(settings).read_user("ann")
+    with answering(reply) as settings, pytest.raises(StoreUnavailable, match=reply):
+        RedisStore.connect(settings).read_trending("1h")
+
+
+def test_what_redis_refuses_for_good_is_not_waited_for() -> None:
+    with answering("WRONGTYPE BUSY") as settings, pytest.raises(ResponseError):
+        RedisStore.connect(settings).read_user("BUSY caused error: BUSY")
+
+
+@contextmanager
+def answering(reply: str) -> Iterator[Settings]:
+    """A Redis that answers every command with this error."""
+
+    class Refusal(StreamRequestHandler):
+        def handle(self) -> None:
+            for line in self.rfile:
+                if line.startswith(b"*"):  # the head of a command
+                    self.wfile.write(f"-{reply}\r\n".encode())
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Refusal) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield Settings(redis=f"redis://127.0.0.1:{server.server_address[1]}/0")
+        server.shutdown()
 
 
 def test_a_kept_result_comes_with_the_user_for_its_kind_of_request(store: Store) -> None:

@@ -17,7 +17,7 @@ from infra.stack.process import members, recall
 from infra.stack.stack import Stack
 
 TASK_MANAGER, JOB_MANAGER = "flink-taskmanager", "flink-jobmanager"
-#: How long a trial waits for what should take seconds: a figure is printed, not asserted.
+#: How long a trial waits for what should take seconds; the limits are in `tests/faults/trial.py`.
 PATIENCE_S = 240
 
 

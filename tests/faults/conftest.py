@@ -15,7 +15,9 @@ from tests.faults.trial import Trial, cancel_jobs
 
 
 @pytest.fixture
-def trial(stack: Stack, capsys: pytest.CaptureFixture[str]) -> Iterator[Trial]:
+def trial(
+    stack: Stack, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Trial]:
     """An empty namespace. The jobs of earlier tests are cancelled: a trial has the cluster alone.
 
     The supervisor is started anew, so that what it resubmits is of this namespace.
@@ -30,6 +32,8 @@ def trial(stack: Stack, capsys: pytest.CaptureFixture[str]) -> Iterator[Trial]:
         stack.up(["kafka", "redis", "cassandra", "flink-jobmanager", "flink-taskmanager"])
         cancel_jobs(stack)
         stack.up(["supervisor"])
-        yield Trial(stack, settings, declaration.load(settings.features), capsys)
+        features = declaration.load(settings.features)
+        long = request.node.get_closest_marker("trial") is not None
+        yield Trial(stack, settings, features, long, capsys)
         stack.down(["supervisor"])
         cancel_jobs(stack)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 import orjson
@@ -86,12 +87,23 @@ class Witness:
 
 
 class Load:
-    """A context that sends messages at a steady rate from a thread of its own."""
+    """A context that sends messages at a steady rate from a thread of its own.
 
-    def __init__(self, witness: Witness, messages: Iterable[Message], rate: float) -> None:
+    It sends all of them, or when it is left no more than `at_least`.
+    """
+
+    def __init__(
+        self,
+        witness: Witness,
+        messages: Iterable[Message],
+        rate: float,
+        at_least: float = math.inf,
+    ) -> None:
         self._witness = witness
         self._messages = messages
         self._rate = rate
+        self._at_least = at_least
+        self._left = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Load:
@@ -100,6 +112,7 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         """Lets the load end."""
+        self._left.set()
         self._thread.join()
 
     @property
@@ -108,7 +121,9 @@ class Load:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        self._witness.send_all(paced(self._messages, rate=self._rate))
+        numbered = enumerate(paced(self._messages, rate=self._rate))
+        wanted = takewhile(lambda n: n[0] < self._at_least or not self._left.is_set(), numbered)
+        self._witness.send_all(message for _, message in wanted)
 
 
 def shoppers(events: int, seed: int) -> Iterator[Message]:

@@ -14,7 +14,7 @@ from tests.faults.cluster import JOB_MANAGER, TASK_MANAGER, kill, kill_a_worker
 from tests.faults.load import Load, Witness, shoppers
 from tests.faults.trial import SEED, Trial
 
-#: name -> who is killed in turn, how many events, how many a second
+#: name -> who is killed in turn, how many events at least, how many a second
 CRASHES = {
     "three kills": ((TASK_MANAGER, "kafka", "redis"), 4_000, 200),
     "crash loop": ((TASK_MANAGER, TASK_MANAGER, JOB_MANAGER, TASK_MANAGER), 100_000, 1_000),
@@ -32,9 +32,10 @@ def test_kills_lose_nothing_and_count_nothing_twice(trial: Trial, name: str) -> 
     trial.deploy("hot")
     witness = Witness(trial.settings)
     running_again = [trial.probe(witness)]
-    with Load(witness, shoppers(events, SEED), rate):
+    with Load(witness, shoppers(5 * events, SEED), rate, at_least=events) as load:
         for victim in victims:
             time.sleep(moments.uniform(1, 6))
+            assert load.under_way, f"the load ended before {victim} was killed"
             back = kill(trial.stack, victim)
             running_again.append(back + trial.probe(witness))
     witness.close()
@@ -58,8 +59,9 @@ def test_a_killed_worker_loses_nothing_and_counts_nothing_twice(trial: Trial) ->
     trial.deploy("hot")
     witness = Witness(trial.settings)
     trial.probe(witness)
-    with Load(witness, shoppers(20_000, SEED), rate=500):
+    with Load(witness, shoppers(20_000, SEED), rate=500) as load:
         time.sleep(5)
+        assert load.under_way
         workers = kill_a_worker(trial.stack)
         running_again = trial.probe(witness)
     witness.close()

@@ -14,6 +14,7 @@ from feature_store.tiles import Tile
 from tests.builders import DAY, NOON, log_of, purchase, view
 from tests.faults.load import Position
 from tests.faults.oracle import Verdict, judge
+from tests.faults.trial import beyond
 
 FEATURES = declaration.load("feature_store.features")
 HORIZON = 30 * DAY
@@ -95,3 +96,10 @@ def test_an_event_counted_twice_is_told_from_one_that_is_lost() -> None:
     lost, twice = (verdict(bug) for bug in BUGS[:2])
     assert (lost.twice, twice.lost) == (0, 0)
     assert (lost.lost, twice.twice) == (31, 1)
+
+
+def test_a_figure_beyond_its_limit_is_named() -> None:
+    kept = {"running_again_s": [21.0, 60.0], "good_to_clean": 0.9, "restarts": {"hot": 0}}
+    assert beyond(kept) == {}
+    slow = {"running_again_s": [21.0, 61.0], "good_to_clean": 0.89}
+    assert beyond(kept | slow) == slow

@@ -30,17 +30,20 @@ def test_redis_is_exact_after_it_heals(trial: Trial, hurt: Hurt) -> None:
     trial.deploy("hot")
     witness = Witness(trial.settings)
     trial.probe(witness)
-    with Load(witness, shoppers(25_000, SEED), rate=500):
+    with Load(witness, shoppers(25_000, SEED), rate=500) as load:
         time.sleep(5)
+        assert load.under_way
         with hurt(trial.stack, "redis"):
             time.sleep(0 if hurt is killed else SECONDS)
         fresh_again = trial.probe(witness)
+        exact_again = fresh_again + trial.drain("hot")
     witness.close()
     drained = trial.drain("hot")
     verdict, restarts = trial.judge("hot", witness.acknowledged), trial.restarts("hot")
     trial.report(
         f"redis {hurt.__name__}",
         fresh_again_s=fresh_again,
+        exact_again_s=exact_again,
         drained_after_load_s=drained,
         restarts=restarts,
         **verdict.figures(),
@@ -56,11 +59,13 @@ def test_cassandra_is_exact_after_it_heals_and_hot_does_not_notice(
     trial.deploy("hot", "kept")
     witness = Witness(trial.settings)
     before = trial.probe(witness)
-    with Load(witness, shoppers(30_000, SEED), rate=400):
+    with Load(witness, shoppers(30_000, SEED), rate=400) as load:
         time.sleep(SECONDS)  # the kept job writes twice a minute
+        assert load.under_way
         with hurt(trial.stack, "cassandra"):
             meanwhile = [trial.probe(witness) for _ in range(5)]
             time.sleep(0 if hurt is killed else SECONDS)
+        exact_again = trial.drain("kept")
     witness.close()
     drained = trial.drain("hot", "kept")
     hot, kept = (trial.judge(name, witness.acknowledged) for name in ("hot", "kept"))
@@ -69,6 +74,7 @@ def test_cassandra_is_exact_after_it_heals_and_hot_does_not_notice(
         f"cassandra {hurt.__name__}",
         hot_probe_before_s=before,
         hot_probes_meanwhile_s=[round(seconds, 2) for seconds in meanwhile],
+        exact_again_s=exact_again,
         drained_after_load_s=drained,
         restarts=restarts,
         hot_right=hot.right,
@@ -82,8 +88,9 @@ def test_cassandra_is_exact_after_it_heals_and_hot_does_not_notice(
 def test_one_command_refills_a_redis_that_forgot_everything(trial: Trial) -> None:
     trial.deploy("hot", "kept")
     witness = Witness(trial.settings)
-    with Load(witness, shoppers(30_000, SEED), rate=400):
+    with Load(witness, shoppers(30_000, SEED), rate=400) as load:
         time.sleep(SECONDS)
+        assert load.under_way
         forgotten = flush_redis(trial.stack)
         seconds = rebuild(trial.stack)
         fresh_again = trial.probe(witness)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Final
 
 import orjson
 import pytest
@@ -34,6 +36,14 @@ from tests.kafka_log import read_log
 
 #: Of everything random in a trial.
 SEED = 7
+#: What the long forms promise: the least and the most that a figure may be (`docs/trials.md`).
+LIMITS: Final = {
+    "running_again_s": (0, 60),
+    "lag_0_after_s": (0, 90),
+    "exact_again_s": (0, 60),
+    "good_to_clean": (0.9, math.inf),
+    "catch_up_to_arrival": (2, math.inf),
+}
 STORES: dict[str, Callable[[Settings], Store]] = {
     "hot": RedisStore.connect,
     "kept": CassandraStore.connect,
@@ -47,6 +57,7 @@ class Trial:
     stack: Stack
     settings: Settings
     features: Declaration
+    long: bool
     _capsys: pytest.CaptureFixture[str]
     _probes: int = field(default=0)
 
@@ -135,11 +146,12 @@ class Trial:
         pytest.fail(f"waited {PATIENCE_S} s for {what}")
 
     def report(self, name: str, **figures: object) -> None:
-        """Prints the trial's one line, whatever pytest captures."""
+        """Prints the trial's one line, whatever pytest captures; a long form keeps the limits."""
         said = {"trial": name, "seed": SEED, "flink": version("apache-flink"), **figures}
         rounded = {k: round(v, 2) if isinstance(v, float) else v for k, v in said.items()}
         with self._capsys.disabled():
             print(f"\n{json.dumps(rounded)}", flush=True)
+        assert not self.long or not (broken := beyond(figures)), f"beyond the limits: {broken}"
 
     def _runs(self, deployment: str) -> bool:
         job = require_live(self.stack, f"{self.settings.namespace}-{deployment}")
@@ -152,6 +164,16 @@ class Trial:
             drain(self.stack, self.settings, deployment, until, timeout_s=PATIENCE_S)  # type: ignore[arg-type]
             return True
         return False
+
+
+def beyond(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that break the promise of a long form; of several of one name, each keeps it."""
+    broken = {}
+    for name in LIMITS.keys() & figures:
+        (least, most), said = LIMITS[name], figures[name]
+        if not all(least <= one <= most for one in (said if isinstance(said, list) else [said])):
+            broken[name] = said
+    return broken
 
 
 def cancel_jobs(stack: Stack) -> None:

@@ -91,11 +91,11 @@ class Spark:
 ENGINES: Mapping[str, type[Engine]] = {"reference": Reference, "flink": Flink, "spark": Spark}
 
 
-def flink(horizon_ms: int, messages: Sequence[Message]) -> Any:
+def flink(horizon_ms: int, messages: Sequence[Message], **options: str) -> Any:
     """A table environment in which the view `applied` holds the first copies of the messages."""
     from streaming import sources, steps
 
-    t_env = local_flink()
+    t_env = local_flink(**options)
     accepted = sources.interactions(t_env, arrived(t_env, messages))
     applied = steps.first_copies(t_env, accepted, horizon_ms, remembered_ms=HOUR_MS)
     t_env.create_temporary_view("applied", applied)

@@ -36,6 +36,12 @@ def feature(**other: Any) -> Feature:
         ({"entity": Entity.ITEM, "events": ("search",)}, "a feature of the user"),
         ({"aggregate": Sum("price")}, "measure 'price'; sum quantity, amount_minor, weight"),  # type: ignore[arg-type]
         ({"aggregate": Distinct("device")}, "or tell apart actor"),  # type: ignore[arg-type]
+        ({"aggregate": Sum("actor")}, "measure 'actor'; sum quantity, amount_minor, weight"),  # type: ignore[arg-type]
+        ({"aggregate": Distinct("quantity")}, "measure 'quantity'; .* tell apart actor"),  # type: ignore[arg-type]
+        ({"aggregate": Count}, r"aggregate .*Count.*; write Count\(\), .* with the brackets"),
+        ({"aggregate": None}, r"aggregate None; write Count\(\)"),
+        ({"entity": "user"}, r"entity 'user'; write Entity.USER or Entity.ITEM"),
+        ({"entity": "shop"}, "entity 'shop'; write Entity.USER or Entity.ITEM"),
         ({"windows": ()}, "at least one window"),
         ({"windows": DAY_1}, "with the comma"),
         ({"windows": (DAY_1, DAY_1)}, "two windows of one name"),
@@ -45,7 +51,7 @@ def feature(**other: Any) -> Feature:
     ],
 )
 def test_a_wrong_feature_says_what_to_change(wrong: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(DeclarationError, match=f"feature (user|item).*{complaint}"):
+    with pytest.raises(DeclarationError, match=f"feature (user|item|shop).*{complaint}"):
         Declaration((feature(**wrong),))
 
 

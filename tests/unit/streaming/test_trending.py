@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pytest
+
 from feature_store.declaration import Entity
 from feature_store.stores.base import Record, TrendingTile
 from feature_store.stores.memory import MemoryStore
-from feature_store.tiles import HOUR_1, MINUTE, Version
+from feature_store.tiles import DAY_1, HOUR_1, MINUTE, Level, Version, Window
+from feature_store.trending import LISTED, TRENDING, scores, top
 from streaming import trending
 from tests.builders import MINUTE as A_MINUTE
 from tests.builders import NOON
@@ -21,7 +28,7 @@ def published(*tiles: TrendingTile, now: int = NOON + 1) -> dict[str, list[str]]
     store.write_trending_tiles(tiles)
     metadata = '{"category":["dairy","milk"]}'
     store.write_records([Record(Entity.ITEM, "milk", Version(NOON, 0, 0), metadata)])
-    trending.publish(store, HOUR_1, now)
+    trending.Publisher(HOUR_1).publish(store, now)
     lists = store.read_trending("1h")
     assert lists is not None
     return {segment: [item for item, _ in top] for segment, top in lists.segments.items()}
@@ -54,3 +61,86 @@ def test_a_list_is_published_when_nothing_happens() -> None:
 
 def test_items_of_equal_weight_keep_one_order() -> None:
     assert published(tile("b", 5), tile("a", 5), tile("c", 5))[""] == ["a", "b", "c"]
+
+
+A_SECOND = 1000
+
+
+class CountingStore(MemoryStore):
+    """Remembers which tiles each read asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def read_trending_tiles(self, level: Level, starts: Sequence[int]) -> list[TrendingTile]:
+        self.asked.append(len(starts))
+        return super().read_trending_tiles(level, starts)
+
+    def call(self, work: Callable[[MemoryStore], Any]) -> Any:
+        """As a `PatientStore` calls it."""
+        return work(self)
+
+    def top(self, window: Window) -> list[tuple[str, float]]:
+        listed = self.read_trending(window.name)
+        assert listed is not None
+        return list(listed.segments.get("", ()))
+
+
+def expected(tiles: Iterable[TrendingTile], window: Window, now: int) -> list[tuple[str, float]]:
+    """The reference over every tile of the window."""
+    held = [one for one in tiles if window.oldest(now) <= one.version.moment <= now]
+    ranked = top(scores(held, window, now))[:LISTED]
+    return [(item, round(score, 3)) for item, score in ranked]
+
+
+def test_after_the_last_event_every_list_fades_and_ends_as_the_reference_says() -> None:
+    draws, store, publisher = random.Random(7), CountingStore(), trending.Publisher(HOUR_1)
+    tiles: list[TrendingTile] = []
+    for now in range(NOON, NOON + 3 * HOUR_1.ms, 10 * A_SECOND):
+        minute = MINUTE.start(now)
+        if now < NOON + HOUR_1.ms and now == minute:
+            fresh = [
+                TrendingTile(MINUTE, Version(minute, 0, 1), f"i{n}", draws.randint(-3, 20))
+                for n in draws.sample(range(9), 3)
+            ]
+            store.write_trending_tiles(fresh)
+            tiles += fresh
+        publisher.publish(store, now)
+        assert store.top(HOUR_1) == expected(tiles, HOUR_1, now)
+    assert store.top(HOUR_1) == []
+
+
+@pytest.mark.parametrize("minutes_ago", [0, 1, 2, 30, 59])
+def test_an_event_is_listed_at_once_and_a_late_one_within_a_minute(minutes_ago: int) -> None:
+    store, publisher = CountingStore(), trending.Publisher(HOUR_1)
+    for now in range(NOON - A_MINUTE, NOON, A_SECOND):
+        publisher.publish(store, now)
+    store.write_trending_tiles([tile("tea", 5, minutes_ago)])
+    for now in range(NOON, NOON + 3 * A_MINUTE, A_SECOND):
+        publisher.publish(store, now)
+        if store.top(HOUR_1):
+            break
+    assert now - NOON <= (0 if minutes_ago < 2 else A_MINUTE)
+
+
+def test_a_list_costs_the_tiles_that_may_have_changed() -> None:
+    store, publisher = CountingStore(), trending.Publisher(HOUR_1)
+    for second in range(600):
+        publisher.publish(store, NOON + second * A_SECOND)
+    assert store.asked[0] == 61
+    assert max(store.asked[1:]) <= 5
+
+
+def test_every_list_is_at_most_five_seconds_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = CountingStore()
+    job = trending.PublishTrending(store, pace_s=1)  # type: ignore[arg-type]
+    for second in range(120):
+        now = NOON + second * A_SECOND + second % 7  # a tick is never on time
+        monkeypatch.setattr(trending.time, "time_ns", lambda now=now: now * 1_000_000)
+        job.eval(second)
+        for window in TRENDING:
+            listed = store.read_trending(window.name)
+            assert listed is not None
+            assert now - listed.published_at <= 5 * A_SECOND
+    assert DAY_1 in TRENDING

@@ -14,7 +14,7 @@ import org.apache.flink.table.types.logical.RowType;
  * The steps of the job that are operators and not SQL, each from tables to tables.
  *
  * <p>What a step returns is computed once, however many statements read it: to the planner it is a
- * source. `streaming/jvm.py` gives them to Python.
+ * source. `streaming/steps.py` gives them to Python.
  */
 public final class Streams {
   private Streams() {}

@@ -34,6 +34,11 @@ final class CassandraTrending implements Shape<CassandraTrending.Weight> {
   }
 
   @Override
+  public boolean takesBack() {
+    return true;
+  }
+
+  @Override
   public void write(Collection<Weight> weights) throws Unavailable {
     cassandra.write(weights.stream().collect(groupingBy(Weight::tile)).values(), this::values);
   }

@@ -11,10 +11,10 @@ import org.apache.flink.table.data.RowData;
 import redis.clients.jedis.Pipeline;
 
 /** (entity id, level ms, start, applied, body) rows -> ring fields of one hash per entity. */
-final class RedisTiles implements Shape<RedisTiles.Field> {
-  record Field(String id, String slot, String value) {}
+final class RedisTiles implements Shape<RedisTiles.Tile> {
+  record Tile(String id, Level level, long start, String value) {}
 
-  private record Address(String id, String slot) {}
+  private record Address(String id, String level, long start) {}
 
   private static final long CHANGES_KEPT_MS = 86_400_000;
 
@@ -29,25 +29,26 @@ final class RedisTiles implements Shape<RedisTiles.Field> {
   }
 
   @Override
-  public Field read(RowData row) {
+  public Tile read(RowData row) {
     Level level = options.level(row.getLong(1));
     long start = row.getLong(2);
     String version = options.version(start, row.getLong(3));
-    return new Field(row.getString(0).toString(), level.slot(start), version + row.getString(4));
+    return new Tile(row.getString(0).toString(), level, start, version + row.getString(4));
   }
 
   @Override
-  public Object identity(Field field) {
-    return new Address(field.id, field.slot);
+  public Object identity(Tile tile) {
+    // Not the slot: of two tiles that share one, the script keeps the newer.
+    return new Address(tile.id, tile.level.code(), tile.start);
   }
 
   @Override
-  public void write(Collection<Field> fields) throws Unavailable {
+  public void write(Collection<Tile> tiles) throws Unavailable {
     Map<String, List<String>> hashes = new HashMap<>();
-    for (Field field : fields) {
-      List<String> pairs = hashes.computeIfAbsent(field.id, id -> new ArrayList<>());
-      pairs.add(field.slot);
-      pairs.add(field.value);
+    for (Tile tile : tiles) {
+      List<String> pairs = hashes.computeIfAbsent(tile.id, id -> new ArrayList<>());
+      pairs.add(tile.level.slot(tile.start));
+      pairs.add(tile.value);
     }
     redis.pipelined(
         pipeline -> {

@@ -39,6 +39,11 @@ final class RedisTrending implements Shape<RedisTrending.Weight> {
   }
 
   @Override
+  public boolean takesBack() {
+    return true;
+  }
+
+  @Override
   public void write(Collection<Weight> weights) throws Unavailable {
     Map<String, List<String>> hashes = new HashMap<>();
     Map<String, Long> lives = new HashMap<>();

@@ -20,6 +20,14 @@ interface Shape<R> extends Serializable, AutoCloseable {
     return 0;
   }
 
+  /**
+   * Whether the fold may take a row back for a moment. An aggregate over an aggregate does so when
+   * its mini-batch ends between the old and the new value of a part; the next row is whole again.
+   */
+  default boolean takesBack() {
+    return false;
+  }
+
   /** Writes all rows; returns when the store has them. */
   void write(Collection<R> rows) throws Unavailable;
 
