@@ -43,7 +43,10 @@ class Publisher(Protocol):
         """Returns when Kafka has acknowledged all; raises `KafkaUnavailable` otherwise."""
 
     def hand_over(self, message: Outgoing) -> None:
-        """Sends without waiting; raises `KafkaUnavailable` when not even that is possible."""
+        """Sends without waiting, and counts what becomes of it.
+
+        Raises `KafkaUnavailable`, and counts nothing, when not even that is possible.
+        """
 
     def close(self) -> None:
         """Sends what is left and disconnects."""
@@ -86,9 +89,11 @@ class KafkaPublisher:
 
     def hand_over(self, message: Outgoing) -> None:
         try:
-            self._send(self._patient, message)
+            sent = self._send(self._patient, message)
         except KafkaError as error:
             raise KafkaUnavailable(str(error)) from error
+        sent.add_callback(lambda _: self._count([message], "acknowledged"))
+        sent.add_errback(lambda _: self._count([message], "dropped"))
 
     def close(self) -> None:
         for producer in (self._prompt, self._patient):
