@@ -87,6 +87,7 @@ class Items:
         started = _now_ms()
         self._read_all(list(self._unread))
         self.complete = self._live is not None
+        self._catalogue.read_titles()
         changed = self._stores.read(lambda store: store.changed_items(self._since))
         self._read_all(changed.value or [])
         if not changed.failed:

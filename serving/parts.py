@@ -27,6 +27,7 @@ from serving.items import Items
 from serving.keys import KeyRing
 from serving.letters import DeadLetters, Letters, NoLetters
 from serving.limits import Limiter
+from serving.people import People
 from serving.publisher import Publisher
 from serving.recommend import Recommender
 from serving.rules import Caps
@@ -75,6 +76,7 @@ class Parts:
     recommender: Recommender
     protection: Protection
     dead_letters: DeadLetters
+    people: People
     drain: Drain
     loops: tuple[Loop, ...]
 
@@ -115,6 +117,7 @@ class Parts:
             ),
             protection=protection,
             dead_letters=dead_letters,
+            people=People(),
             drain=Drain(rules.drain_s),
             loops=(
                 *outside.connecting,
