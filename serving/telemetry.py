@@ -53,7 +53,10 @@ class Telemetry:
         )
         self.step, self.source = Children(self.steps), Children(self.offered)
         self.degraded = Counter(
-            f"{prefix}_degraded", "Answers that lacked a part.", ["part"], registry=registry
+            f"{prefix}_degraded", "Lists that lacked this part.", ["part"], registry=registry
+        )
+        self.lists_degraded = Counter(
+            f"{prefix}_lists_degraded", "Lists that lacked a part or more.", registry=registry
         )
         self.failures = Counter(
             f"{prefix}_dependency_failures", "Failed calls.", ["dependency"], registry=registry
@@ -87,6 +90,9 @@ class Telemetry:
             f"{prefix}_feature_age_seconds", "Age of the newest interaction used.",
             buckets=AGES, registry=registry,
         )  # fmt: skip
+        self.last_feature_age = Gauge(
+            f"{prefix}_last_feature_age_seconds", "The same of the last list.", registry=registry
+        )
         self.not_finite = Counter(
             f"{prefix}_scores_not_finite", "NaN or infinite scores replaced.", registry=registry
         )
