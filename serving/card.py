@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import Counter
 from pydantic import ValidationError
 
 from feature_store.events import ItemMessage, minor_units
@@ -39,12 +40,6 @@ class Card:
         return None if self.price_minor is None else self.price_minor / 100
 
     @classmethod
-    def of(cls, item_id: str, record: Mapping[str, Any]) -> Card | None:
-        """From what a store keeps; None, and a warning, where the contract does not accept it."""
-        said = described(item_id, record)
-        return cls.told(item_id, said) if said else None
-
-    @classmethod
     def told(cls, item_id: str, said: ItemMessage) -> Card:
         """From what was told of an item."""
         return cls(
@@ -58,11 +53,12 @@ class Card:
         )
 
 
-def described(item_id: str, record: Mapping[str, Any]) -> ItemMessage | None:
-    """What a store keeps of an item; None, and a warning, where the contract does not accept it."""
+def described(item_id: str, record: Mapping[str, Any], damaged: Counter) -> ItemMessage | None:
+    """What a store keeps of an item; None, counted, where the contract does not accept it."""
     try:
         return ItemMessage.model_validate(record)
     except ValidationError:
+        damaged.labels("item").inc()
         log.warning("damaged item", extra={"fields": {"item": item_id}})
         return None
 

@@ -90,7 +90,7 @@ class Parts:
     ) -> Parts:
         """Puts the parts together; nothing runs yet."""
         catalogue = Catalogue()
-        items = Items(declaration, catalogue, outside.patient_stores, rules.refresh_s)
+        items = Items(declaration, catalogue, outside.patient_stores, rules.refresh_s, telemetry)
         trending = Trending(outside.patient_stores, items.want)
         champion = Champion(outside.bundles, declaration, items, telemetry, outside.registry)
         impressions = ImpressionLog(outside.publisher, telemetry, rules.impressions_queued)
@@ -98,7 +98,10 @@ class Parts:
         dead_letters = DeadLetters(outside.letters)
         curation = Curation(outside.patient_stores, rules.blocked)
         protection = _protection(rules, telemetry, outside.quotas)
-        results = Results(outside.stores, catalogue, telemetry, rules.result_s, Flights())
+        results = Results(
+            outside.stores, catalogue, telemetry, rules.result_s, Flights(),
+            lambda: _stale(trending, items),
+        )  # fmt: skip
         return cls(
             outside=outside,
             rules=rules,
@@ -113,7 +116,7 @@ class Parts:
             recommender=Recommender(
                 declaration, features, champion, items, trending, catalogue, impressions,
                 telemetry, curation, Caps(rules.category_share, rules.brand_share), results,
-                Advance(outside.stores, catalogue),
+                Advance(outside.stores, catalogue, telemetry),
             ),
             protection=protection,
             dead_letters=dead_letters,
@@ -160,6 +163,11 @@ class Parts:
         self.outside.publisher.close()
         self.outside.stores.close()
         self.outside.patient_stores.close()
+
+
+def _stale(trending: Trending, items: Items) -> list[str]:
+    fresh = {"trending": trending.fresh, "item_features": items.complete}
+    return [name for name, good in fresh.items() if not good]
 
 
 def _protection(rules: ServingSettings, telemetry: Telemetry, quotas: Quotas) -> Protection:

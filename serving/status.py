@@ -97,8 +97,9 @@ def _published_at(parts: Parts) -> int | None:
 
 
 def _feature_age(telemetry: Telemetry) -> int | None:
-    seconds = telemetry.last_feature_age.collect()[0].samples[0].value
-    return round(seconds * 1_000) if _total(telemetry.feature_age, "_count") else None
+    seconds = telemetry.registry.get_sample_value("millrace_serving_last_feature_age_seconds")
+    known = _total(telemetry.feature_age, "_count")
+    return round(seconds * 1_000) if known and seconds is not None else None
 
 
 def _total(metric: Counter | Histogram, kind: str, **labels: str) -> int:

@@ -61,6 +61,10 @@ class Telemetry:
         self.failures = Counter(
             f"{prefix}_dependency_failures", "Failed calls.", ["dependency"], registry=registry
         )
+        self.damaged = Counter(
+            f"{prefix}_damaged", "Values in a store that are not what is kept there.", ["kind"],
+            registry=registry,
+        )  # fmt: skip
         self.results = Counter(
             f"{prefix}_results", "Lists asked for, by what the result cache did.", ["fate"],
             registry=registry,

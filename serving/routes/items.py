@@ -109,7 +109,7 @@ def _told(ids: list[str], parts: Parts) -> tuple[dict[str, ItemMessage | None], 
     reading = parts.outside.stores.collect(ids, lambda store, missing: store.read_items(missing))
     told: dict[str, ItemMessage | None] = {}
     for item_id, record in (reading.value or {}).items():
-        said = described(item_id, record) if record else None
+        said = described(item_id, record, parts.telemetry.damaged) if record else None
         if said or not record:
             told[item_id] = said
     return told, list(reading.failed)
