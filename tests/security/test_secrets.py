@@ -39,7 +39,10 @@ def written() -> Any:
 
 
 def test_a_password_in_the_address_of_mlflow_is_found_nowhere(
-    make: Make, written: list[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    make: Make,
+    written: list[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     caplog.set_level(logging.DEBUG)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.future import Future
 
 from feature_store.settings import Settings
@@ -50,7 +50,7 @@ def producer(monkeypatch: pytest.MonkeyPatch) -> Producer:
 
 
 def publisher(telemetry: Telemetry) -> KafkaPublisher:
-    made = KafkaPublisher(Settings(), 3_000, telemetry)
+    made = KafkaPublisher(Settings(), 3_000, telemetry, pause_s=60)
     made.connect()
     return made
 
@@ -74,3 +74,33 @@ def test_a_message_handed_over_counts_by_what_became_of_it(producer: Producer) -
 def test_without_a_producer_nothing_is_handed_over() -> None:
     with pytest.raises(KafkaUnavailable):
         KafkaPublisher(Settings(), 3_000, Telemetry()).hand_over(MESSAGE)
+
+
+def test_while_kafka_is_out_one_caller_a_pause_waits_and_the_others_do_not(
+    producer: Producer,
+) -> None:
+    telemetry = Telemetry()
+    kafka = publisher(telemetry)
+    producer.fate = lost
+    for _ in range(5):
+        with pytest.raises(KafkaUnavailable):
+            kafka.publish([MESSAGE])
+    assert len(producer.sent) == 1
+    assert count(telemetry, "refused") == 5
+    assert kafka.out
+    producer.fate = lambda sent: sent.success(None)
+    with pytest.raises(KafkaUnavailable):
+        kafka.publish([MESSAGE])
+    kafka._breaker._retry_at = 0.0  # the pause is over
+    kafka.publish([MESSAGE])
+    kafka.publish([MESSAGE])
+    assert not kafka.out
+    assert count(telemetry, "acknowledged") == 2
+
+
+def test_a_message_that_is_too_large_leaves_the_others_their_way(producer: Producer) -> None:
+    kafka = publisher(Telemetry())
+    producer.fate = lambda sent: sent.failure(MessageSizeTooLargeError("2 MB"))
+    with pytest.raises(KafkaUnavailable):
+        kafka.publish([MESSAGE])
+    assert not kafka.out
