@@ -50,7 +50,7 @@ def run(
         stack.home.create()
         ours.touch()
     try:
-        summary = Story(console, stack, months, clicks).tell()
+        summary = Story(console, stack, months, clicks, stays=keep or not ours.exists()).tell()
         if keep:
             ours.unlink(missing_ok=True)
     finally:
@@ -71,6 +71,8 @@ class Story:
     stack: Stack
     months: int
     clicks: int
+    #: Whether the stack is left running, so that there is something to look at.
+    stays: bool
     settings: Settings = field(default_factory=Settings)
     begun: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -92,7 +94,9 @@ class Story:
                 equal = show(self.console, compare_stores(self.settings))
             with self._step("answer"):
                 timed = self._click()
-        self._close(_telling(timed).before["user_id"])
+            with self._step("storefront"):
+                self._visit(timed)
+        self._close(timed[-1].after["user_id"])
         return self._summary(sent, equal, timed, peak)
 
     def _start(self) -> None:
@@ -163,8 +167,19 @@ class Story:
         self.console.print(table)
         self.console.print(f"  the list knew of the click after {click.milliseconds:.0f} ms")
 
+    def _visit(self, clicks: list[Click]) -> None:
+        """The page, and the list it shows now; raises `StackError` unless that is the changed one.
+
+        Items may move meanwhile with what trends; the list must know of the last click.
+        """
+        last = clicks[-1].after
+        shown = Shopper(self.stack.environment()["MILLRACE_SERVING"], last["user_id"]).visit(LIST)
+        if shown["last_event_id"] != last["last_event_id"]:
+            raise StackError("The storefront does not show the list that the clicks changed.")
+        self.console.print(f"  the page is there, and shows {last['user_id']} the changed list")
+
     def _close(self, user: str) -> None:
-        """Where to go on looking, with `--keep`: the storefront opens as the user who clicked."""
+        """Where to go on looking; or, when all is taken down now, how to keep it."""
         at = self.stack.environment()
         for what, where in (
             ("storefront", f"{at['MILLRACE_SERVING']}/#{quote(user, safe='')}"),
@@ -172,7 +187,14 @@ class Story:
             ("Flink", at["MILLRACE_FLINK"]),
             ("MLflow", at["MILLRACE_MLFLOW"]),
         ):
-            self.console.print(f"  {what:<11}{where}", highlight=False)
+            if self.stays:
+                self.console.print(f"  {what:<11}{where}", highlight=False)
+        if not self.stays:
+            self.console.print(
+                "  the stack is taken down now; `make demo ARGS=--keep` leaves it running, "
+                "with the storefront to click in",
+                highlight=False,
+            )
         steps = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.seconds.items())
         self.console.print(f"  {steps}", highlight=False)
 

@@ -10,10 +10,12 @@ from urllib.parse import quote, urlencode
 
 from feature_store.events import ANONYMOUS
 from infra.stack.errors import StackError
-from infra.stack.http import call_json
+from infra.stack.http import call_json, get_status
 
 Answer = dict[str, Any]
 POLL_S = 0.01
+#: The page of the storefront, and what it is nothing without.
+STOREFRONT = ("/", "/web/store.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,16 @@ class Shopper:
         path = f"/api/recommendations/{quote(self.user, safe='')}"
         answer: Answer = call_json(f"{self.url}{path}?{urlencode({'limit': limit})}")
         return answer
+
+    def visit(self, limit: int = 10) -> Answer:
+        """The list that the storefront shows; raises `StackError` when its page does not come."""
+        for path in STOREFRONT:
+            if (status := get_status(f"{self.url}{path}", timeout_s=5)) != 200:
+                raise StackError(
+                    f"The storefront does not come: {path} says {status}. "
+                    "See `millrace logs serving`."
+                )
+        return self.recommendations(limit)
 
     def _actor(self) -> dict[str, str]:
         if self.user.startswith(ANONYMOUS):

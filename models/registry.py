@@ -34,6 +34,8 @@ MEASURED: Final = "measured"
 PROMOTED: Final = "promoted_at"
 ROLLED_BACK: Final = "rolled_back_at"
 BUNDLE_ID: Final = re.compile(r"[0-9a-f]{16}")
+#: Whom an address logs in as, which no message may tell.
+CREDENTIALS: Final = re.compile(r"//[^/?#\s]*@")
 #: No retries for minutes, no bars, no lock file of ours in every version.
 QUIET: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -268,9 +270,9 @@ class Registry:
         try:
             yield
         except (self._mlflow.MlflowException, OSError) as error:
-            raise RegistryUnavailable(
-                f"MLflow at {self.uri}: {error}. Check `millrace status`."
-            ) from error
+            said = f"MLflow at {self.uri}: {error}. Check `millrace status`."
+            # Without its cause, whose text and whose trace hold the address as it was given.
+            raise RegistryUnavailable(CREDENTIALS.sub("//", said)) from None
 
 
 def _signature() -> Any:

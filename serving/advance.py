@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from feature_store.trending import EVERYWHERE, POPULAR
-from serving.catalogue import Card, Catalogue
+from serving.card import Card, described
+from serving.catalogue import Catalogue
 from serving.guard import Ladder
 from serving.outcome import Pick, Situation
 from serving.reasons import POPULAR as SELLS
 from serving.reasons import TASTE
+from serving.telemetry import Telemetry
 
 #: What sells is read again after so long: the night alone writes it.
 GOOD_FOR_S: Final = 60.0
@@ -27,8 +29,9 @@ TRIED: Final = 60
 class Advance:
     """Lists made in advance, as picks."""
 
-    def __init__(self, stores: Ladder, catalogue: Catalogue) -> None:
+    def __init__(self, stores: Ladder, catalogue: Catalogue, telemetry: Telemetry) -> None:
         self._stores = stores
+        self._damaged = telemetry.damaged
         self._catalogue = catalogue
         self._popular: tuple[str, ...] = ()
         self._read_at = -GOOD_FOR_S
@@ -81,6 +84,7 @@ class Advance:
             return
         records = self._stores.collect(unknown, lambda store, missing: store.read_items(missing))
         for item, record in (records.value or {}).items():
-            card = Card.of(item, record) if record else Card(item, item, deleted=True)
-            if card:
-                self._catalogue.put(card)
+            if not record:
+                self._catalogue.put(Card(item, item, deleted=True))
+            elif said := described(item, record, self._damaged):
+                self._catalogue.put(Card.told(item, said))

@@ -152,6 +152,7 @@ class ItemList(Answer):
 
     items: list[ItemAnswer]
     next_cursor: str | None = Field(None, description="Asks for the next page; null at the end.")
+    degraded: list[str] = []
 
 
 class SimilarItem(Answer):

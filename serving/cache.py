@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,6 +44,8 @@ class Results:
     telemetry: Telemetry
     good_for_s: float
     flights: Flights[Outcome]
+    #: What the background has not been able to keep fresh, at this moment.
+    stale: Callable[[], Sequence[str]]
 
     def shape(self, ask: Ask) -> str:
         """The name of the kind of request, "" for one that is always answered anew."""
@@ -98,7 +100,8 @@ class Results:
         if not all(situation.rules.allow(pick.card) for pick in picks):
             return None
         page = Page(skipped=tuple(said["skipped"]))
-        return Outcome(situation, None, page, picks, (), made_as=said["impression"])
+        lacking = (*situation.features.failed, *self.stale())
+        return Outcome(situation, None, page, picks, lacking, made_as=said["impression"])
 
     def _pick(self, said: list[Any]) -> Pick | None:
         item_id, score, sources, reason = said

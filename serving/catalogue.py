@@ -1,178 +1,108 @@
-"""What every item is called and whether it can be had: one card an item, kept in process."""
+"""What every item is called and whether it can be had: as the bundle says, and the stores since."""
 
 from __future__ import annotations
 
-import logging
-import math
-from bisect import bisect_right, insort
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import chain, islice
 from threading import Lock
-from typing import Any
 
-from pydantic import ValidationError
-
-from feature_store.events import ItemMessage, minor_units
 from models.bundle import Bundle
 from models.interactions import Ints
-from serving.logs import LOGGER
+from serving.card import Card, Filter
+from serving.described import Described
 
-log = logging.getLogger(LOGGER)
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One item as people see it. `live` says that a store told so, not only the bundle."""
-
-    item_id: str
-    title: str
-    category: tuple[str, ...] = ()
-    brand: str | None = None
-    price_minor: int | None = None
-    available: bool = True
-    deleted: bool = False
-    live: bool = False
-    description: str = ""
-    tags: tuple[str, ...] = ()
-
-    @property
-    def offered(self) -> bool:
-        """It exists and can be had."""
-        return self.available and not self.deleted
-
-    @property
-    def price(self) -> float | None:
-        """In major units."""
-        return None if self.price_minor is None else self.price_minor / 100
-
-    @classmethod
-    def of(cls, item_id: str, record: Mapping[str, Any]) -> Card | None:
-        """From what a store keeps; None, and a warning, where the contract does not accept it."""
-        try:
-            said = ItemMessage.model_validate(record)
-        except ValidationError:
-            log.warning("damaged item", extra={"fields": {"item": item_id}})
-            return None
-        return cls(
-            item_id=item_id,
-            title=said.title or item_id,
-            category=tuple(said.category),
-            brand=said.brand,
-            price_minor=None if said.price is None else minor_units(said.price),
-            available=said.available,
-            live=True,
-            description=said.description,
-            tags=tuple(said.tags),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What an item must be. Prices are in major units; an item without one fits no bound."""
-
-    category: str | None = None
-    brand: str | None = None
-    price_min: float | None = None
-    price_max: float | None = None
-
-    def objection(self, card: Card) -> str | None:
-        """What the item lacks, in words; None for an item that fits."""
-        if self.category is not None and self.category not in card.category:
-            return "it is not in the category asked for"
-        if self.brand is not None and self.brand != card.brand:
-            return "it is not of the brand asked for"
-        if self.price_min is None and self.price_max is None:
-            return None
-        least, most = self.price_min or 0.0, self.price_max
-        if card.price is None or card.price < least or (most is not None and card.price > most):
-            return "its price is not in the range asked for"
-        return None
+__all__ = ["Card", "Cards", "Catalogue", "Filter"]
 
 
 class Catalogue:
     """Cards by item id: those of a bundle until the stores tell more.
 
-    A bundle's cards are made when they are asked for: a million of them would take seconds at the
-    start, and memory for ever. `withdrawn` are the items that cannot be had, so that a request
-    needs cards only for what it shows.
+    A card is kept of what differs from the bundle, or is not in it; the others are made when they
+    are asked for. `withdrawn` are the items that cannot be had, so that a request needs cards only
+    for what it shows.
     """
 
     def __init__(self) -> None:
         self._cards: dict[str, Card] = {}
-        self.withdrawn: set[str] = set()
-        self._bundle: Bundle | None = None
+        #: Their ids in order, for the pages of a search.
         self._ids: list[str] = []
+        self._described: Described | None = None
+        self.withdrawn: set[str] = set()
         self._adding = Lock()
-
-    def __len__(self) -> int:
-        return len(self._ids)
 
     def get(self, item_id: str) -> Card | None:
         """The card of an item, deleted ones included."""
         if card := self._cards.get(item_id):
             return card
-        seeded = self._seeded(item_id)
-        # A store may have told of the item in between: then its card stays.
-        return self._cards.setdefault(item_id, seeded) if seeded else None
+        return self._described.card(item_id) if self._described else None
 
     def told(self, item_id: str) -> Card | None:
-        """The card of an item that a store has described; makes none."""
-        card = self._cards.get(item_id)
+        """The card of an item that a store has described."""
+        card = self.get(item_id)
         return card if card and card.live else None
 
     def put(self, card: Card) -> None:
-        """Adds or replaces a card."""
+        """Adds or replaces a card, as a store told it."""
         with self._adding:
-            new = card.item_id not in self._cards and not self._in_bundle(card.item_id)
-            self._cards[card.item_id] = card
+            if self._described and self._described.takes(card):
+                self._drop(card.item_id)
+            else:
+                self._keep(card)
             (self.withdrawn.discard if card.offered else self.withdrawn.add)(card.item_id)
-            if new:
-                insort(self._ids, card.item_id)
 
     def seed(self, bundle: Bundle) -> None:
         """The bundle speaks for its items that no store has described yet."""
         with self._adding:
-            self._bundle = bundle
-            self._cards = {item: card for item, card in self._cards.items() if card.live}
-            told = (item for item in self._cards if item not in bundle.index_of)
-            self._ids = sorted([*bundle.item_ids, *told])
-
-    def _in_bundle(self, item_id: str) -> bool:
-        return self._bundle is not None and item_id in self._bundle.index_of
-
-    def _seeded(self, item_id: str) -> Card | None:
-        """What the bundle says of an item."""
-        bundle = self._bundle
-        position = bundle.index_of.get(item_id) if bundle else None
-        if bundle is None or position is None:
-            return None
-        said, columns = bundle.catalogue, bundle.columns
-        category, brand = int(columns.category[position]), int(columns.brand[position])
-        price = float(columns.price_minor[position])
-        return Card(
-            item_id=item_id,
-            title=said.titles[position] or item_id,
-            category=said.categories[category] if category >= 0 else (),
-            brand=said.brands[brand] if brand >= 0 else None,
-            price_minor=round(price) if math.isfinite(price) else None,
-        )
+            before, described = self._described, Described(bundle)
+            told = described.succeeds(before) if before else ()
+            cards = chain((c for c in told if c.item_id not in self._cards), self._cards.values())
+            differ = {card.item_id: card for card in cards if not described.takes(card)}
+            self._cards |= differ  # before the bundle changes, so that no request misses them
+            self._described = described
+            self._cards, self._ids = differ, sorted(differ)
 
     def search(self, words: str, wanted: Filter, after: str, limit: int) -> list[Card]:
         """The first cards, in order of id from behind `after`, that hold every word and fit.
 
         Words may occur in the title, the brand or the category.
         """
-        return list(islice(self._matching(words.lower().split(), wanted, after), limit))
+        said = words.lower().split()
+        tiers = self._of_bundle(said, wanted, after), self._kept(said, wanted, after)
+        return list(islice(merge(*tiers, key=lambda card: card.item_id), limit))
 
-    def _matching(self, words: list[str], wanted: Filter, after: str) -> Iterator[Card]:
+    def read_titles(self) -> None:
+        """Prepares the search of a bundle's items, once; takes about a second of a million."""
+        if self._described:
+            self._described.titles  # noqa: B018 (made when it is first asked for)
+
+    def _of_bundle(self, words: list[str], wanted: Filter, after: str) -> Iterator[Card]:
+        described = self._described
+        if described is None:
+            return
+        for position in described.titles.matching(words, wanted, after, described.prices):
+            item_id = described.bundle.item_ids[position]
+            if item_id not in self._cards and (card := described.card(item_id)):
+                yield card
+
+    def _kept(self, words: list[str], wanted: Filter, after: str) -> Iterator[Card]:
         for item_id in self._ids[bisect_right(self._ids, after) :]:
-            card = self._cards.get(item_id) or self._seeded(item_id)
+            card = self._cards.get(item_id)
             if card is None or not card.offered or wanted.objection(card):
                 continue
             text = " ".join((card.title, card.brand or "", *card.category)).lower()
             if all(word in text for word in words):
                 yield card
+
+    def _keep(self, card: Card) -> None:
+        if card.item_id not in self._cards:
+            insort(self._ids, card.item_id)
+        self._cards[card.item_id] = card
+
+    def _drop(self, item_id: str) -> None:
+        if self._cards.pop(item_id, None):
+            del self._ids[bisect_left(self._ids, item_id)]
 
 
 class Cards(dict[int, Card]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,8 +22,17 @@ from serving.telemetry import Telemetry
 
 log = logging.getLogger(LOGGER)
 
-#: Names the bundle that served last, so that a restart without MLflow serves it again.
+#: Names the bundle that served last, so that a restart without MLflow serves it again; its version,
+#: and up to when it learned (ms), so that no older one comes back after a restart.
 MARKER: Final = "serving-champion"
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The version that was followed last, and up to when its bundle learned (ms)."""
+
+    number: str
+    cut_ms: int
 
 
 class Champions(Protocol):
@@ -50,7 +60,7 @@ class Champion:
         self._connect = registry
         self._registry: Champions | None = None
         self._refused: set[str] = set()
-        self._version: Version | None = None
+        self._followed: Followed | None = None
         self.live: Live | None = None
         #: Whether MLflow answered the last time; None before it was asked.
         self.registry_answers: bool | None = None
@@ -58,7 +68,8 @@ class Champion:
 
     def start_from_disk(self) -> None:
         """Serves the bundle that served last or, failing that, the newest that verifies."""
-        for path in self._on_disk():
+        last, self._followed = _marked(self._root / MARKER)
+        for path in self._on_disk(last):
             if self._adopt(path):
                 return
 
@@ -76,7 +87,9 @@ class Champion:
             self._registry = self._registry or self._connect()
             version = self._registry.champion()
             self.registry_answers = True
-            if version and version.bundle_id != self._serving() and self._worth(version):
+            if version and self.live and version.bundle_id == self.live.bundle.id:
+                self._remember(self.live.bundle, version)
+            elif version and version.version not in self._refused:
                 self._follow(self._registry, version)
         except RegistryUnavailable as error:
             self.registry_answers = False
@@ -89,8 +102,6 @@ class Champion:
             shutil.rmtree(self._root / version.bundle_id, ignore_errors=True)
             if not self._adopt(registry.fetch(version, self._root), version):
                 self._refused.add(version.version)
-                return
-        self._version = version
 
     def _adopt(self, path: Path, version: Version | None = None) -> bool:
         try:
@@ -103,6 +114,7 @@ class Champion:
             self._say("bundle refused", bundle=path.name, reason=str(error))
             return False
         self._swap(bundle)
+        self._remember(bundle, version)
         return True
 
     def _is_what_it_says(self, bundle: Bundle, path: Path, version: Version | None) -> None:
@@ -113,13 +125,12 @@ class Champion:
         """
         if bundle.id != path.name:
             raise BundleRefused(f"{path.name} holds bundle {bundle.id}")
-        if version and self._version and self.live and _later(version, self._version):
-            cut, serving = bundle.sources.cut_ms, self.live.bundle.sources.cut_ms
-            if cut < serving:
-                raise BundleRefused(
-                    f"version {version.version} is newer than {self._version.version}, which "
-                    f"serves, but learned up to {cut} ms only, not {serving}: an old bundle again?"
-                )
+        before, cut = self._followed, bundle.sources.cut_ms
+        if version and before and _later(version.version, before.number) and cut < before.cut_ms:
+            raise BundleRefused(
+                f"version {version.version} is newer than {before.number}, which serves, but "
+                f"learned up to {cut} ms only, not {before.cut_ms}: an old bundle again?"
+            )
 
     def _swap(self, bundle: Bundle) -> None:
         self.live = self._items.adopt(bundle)
@@ -128,23 +139,26 @@ class Champion:
         self._telemetry.compiled.set(bundle.ranker is not None and bundle.ranker.compiled)
         self._telemetry.bundle_cut.set(bundle.sources.cut_ms / 1_000)
         self._say("bundle serves", bundle=bundle.id)
+
+    def _remember(self, bundle: Bundle, version: Version | None) -> None:
+        """Writes the marker; a bundle from the disk has the version that the marker named."""
+        if version:
+            followed = Followed(version.version, bundle.sources.cut_ms)
+            if followed == self._followed:
+                return
+            self._followed = followed
+        said = [bundle.id]
+        if self._followed:
+            said += [self._followed.number, str(self._followed.cut_ms)]
         try:
-            (self._root / MARKER).write_text(bundle.id)
+            (self._root / MARKER).write_text(" ".join(said))
         except OSError as error:
             self._say("champion not remembered", reason=str(error))
 
-    def _on_disk(self) -> Iterator[Path]:
-        marker = self._root / MARKER
-        last = marker.read_text().strip() if marker.is_file() else ""
+    def _on_disk(self, last: str) -> Iterator[Path]:
         found = self._root.iterdir() if self._root.is_dir() else ()
         paths = [path for path in found if path.is_dir() and not path.name.startswith(".")]
         yield from sorted(paths, key=lambda p: (p.name == last, _made_at(p)), reverse=True)
-
-    def _worth(self, version: Version) -> bool:
-        return version.version not in self._refused
-
-    def _serving(self) -> str | None:
-        return self.live.bundle.id if self.live else None
 
     def _say(self, message: str, **fields: str) -> None:
         log.info(message, extra={"fields": fields})
@@ -167,10 +181,18 @@ def warm(bundle: Bundle, declaration: Declaration) -> None:
         raise RankerBroken("its scores are not finite")
 
 
-def _later(one: Version, other: Version) -> bool:
+def _later(one: str, other: str) -> bool:
     """Whether a version was registered after another; MLflow counts them."""
-    numbers = one.version, other.version
-    return all(map(str.isdigit, numbers)) and int(numbers[0]) > int(numbers[1])
+    return one.isdigit() and other.isdigit() and int(one) > int(other)
+
+
+def _marked(marker: Path) -> tuple[str, Followed | None]:
+    """The bundle that a marker names, "" for none, and its version where one is known."""
+    try:
+        bundle, *version = marker.read_text().split()
+        return bundle, Followed(version[0], int(version[1])) if version else None
+    except (OSError, ValueError, IndexError):
+        return "", None
 
 
 def _made_at(path: Path) -> int:

@@ -36,7 +36,7 @@ def connect(settings: Settings, rules: ServingSettings, telemetry: Telemetry) ->
         kept.store, patient_kept.store = store.within(cassandra_s), store
         return True
 
-    publisher = KafkaPublisher(settings, rules.kafka_deadline_ms, telemetry)
+    publisher = KafkaPublisher(settings, rules.kafka_deadline_ms, telemetry, pause_s)
     return Outside(
         stores=Ladder(hot, kept),
         patient_stores=Ladder(patient_hot, patient_kept),

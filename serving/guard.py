@@ -72,6 +72,7 @@ class Guard:
             raise
         except Exception as error:  # an answer that cannot be read is no better than none
             self.breaker.unreadable()
+            self._telemetry.damaged.labels("answer").inc()
             self._report(repr(error), trace=True)
             raise StoreUnavailable(f"{self.name}: {error!r}") from error
         finally:

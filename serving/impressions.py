@@ -86,7 +86,7 @@ class ImpressionLog:
 
     def __init__(self, publisher: Publisher, telemetry: Telemetry, capacity: int) -> None:
         self._publisher = publisher
-        self._fates = telemetry.interactions
+        self._dropped = telemetry.interactions.labels(IMPRESSIONS.name, "dropped")
         self._capacity = capacity
         self._queue: deque[Impression] = deque()
         telemetry.queued.labels("impressions").set_function(lambda: len(self._queue))
@@ -109,7 +109,7 @@ class ImpressionLog:
         if len(self._queue) < self._capacity:
             self._queue.append(impression)
         else:
-            self._count("dropped")
+            self._dropped.inc()
 
     def _run(self) -> None:
         while not self._stopping.wait(TURN_S):
@@ -124,12 +124,8 @@ class ImpressionLog:
         try:
             message = Outgoing(IMPRESSIONS.name, impression.actor.encode(), impression.encode())
             self._publisher.hand_over(message)
-            self._count("handed_over")
         except KafkaUnavailable:
-            self._count("dropped")
+            self._dropped.inc()
         except Exception:  # one impression must not end all later ones
             log.exception("impression dropped")
-            self._count("dropped")
-
-    def _count(self, fate: str) -> None:
-        self._fates.labels(IMPRESSIONS.name, fate).inc()
+            self._dropped.inc()

@@ -22,9 +22,11 @@ from feature_store.stores.base import LARGEST, NO_TILES, StoreUnavailable
 from feature_store.tiles import TileSet
 from feature_store.vectors import ItemColumns, window_values
 from models.bundle import Bundle
-from serving.catalogue import Card, Catalogue
+from serving.card import Card, described
+from serving.catalogue import Catalogue
 from serving.guard import Ladder
 from serving.logs import LOGGER
+from serving.telemetry import Telemetry
 
 log = logging.getLogger(LOGGER)
 
@@ -54,11 +56,13 @@ class Items:
     """The cards and tiles of all items, and the columns of the bundle that serves."""
 
     def __init__(
-        self, declaration: Declaration, catalogue: Catalogue, stores: Ladder, refresh_s: float
-    ) -> None:
+        self, declaration: Declaration, catalogue: Catalogue, stores: Ladder, refresh_s: float,
+        telemetry: Telemetry,
+    ) -> None:  # fmt: skip
         self._declaration = declaration
         self._catalogue = catalogue
         self._stores = stores
+        self._damaged = telemetry.damaged
         self._tiles: dict[str, TileSet] = {}
         self._active: dict[str, TileSet] = {}
         self._unread: dict[str, None] = {}
@@ -87,6 +91,7 @@ class Items:
         started = _now_ms()
         self._read_all(list(self._unread))
         self.complete = self._live is not None
+        self._catalogue.read_titles()
         changed = self._stores.read(lambda store: store.changed_items(self._since))
         self._read_all(changed.value or [])
         if not changed.failed:
@@ -121,8 +126,8 @@ class Items:
     def _describe(self, item_id: str, record: object, certain: bool) -> None:
         """An empty record says deleted; so does none where a store once described the item."""
         if isinstance(record, dict) and record:
-            if card := Card.of(item_id, record):
-                self._catalogue.put(card)
+            if said := described(item_id, record, self._damaged):
+                self._catalogue.put(Card.told(item_id, said))
         elif (known := self._catalogue.told(item_id)) and (certain or record is not None):
             self._catalogue.put(replace(known, deleted=True))
 
@@ -142,6 +147,7 @@ class Items:
             values = window_values(self._declaration, Entity.ITEM, tiles, now)
             return np.clip(values, -LARGEST, LARGEST)  # no infinity in single precision
         except (TypeError, ValueError):
+            self._damaged.labels("tiles").inc()
             log.warning("damaged tiles", extra={"fields": {"item": item_id}})
             self._active.pop(item_id, None)
             return 0.0

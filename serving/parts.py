@@ -27,6 +27,7 @@ from serving.items import Items
 from serving.keys import KeyRing
 from serving.letters import DeadLetters, Letters, NoLetters
 from serving.limits import Limiter
+from serving.people import People
 from serving.publisher import Publisher
 from serving.recommend import Recommender
 from serving.rules import Caps
@@ -75,6 +76,7 @@ class Parts:
     recommender: Recommender
     protection: Protection
     dead_letters: DeadLetters
+    people: People
     drain: Drain
     loops: tuple[Loop, ...]
 
@@ -88,7 +90,7 @@ class Parts:
     ) -> Parts:
         """Puts the parts together; nothing runs yet."""
         catalogue = Catalogue()
-        items = Items(declaration, catalogue, outside.patient_stores, rules.refresh_s)
+        items = Items(declaration, catalogue, outside.patient_stores, rules.refresh_s, telemetry)
         trending = Trending(outside.patient_stores, items.want)
         champion = Champion(outside.bundles, declaration, items, telemetry, outside.registry)
         impressions = ImpressionLog(outside.publisher, telemetry, rules.impressions_queued)
@@ -96,7 +98,10 @@ class Parts:
         dead_letters = DeadLetters(outside.letters)
         curation = Curation(outside.patient_stores, rules.blocked)
         protection = _protection(rules, telemetry, outside.quotas)
-        results = Results(outside.stores, catalogue, telemetry, rules.result_s, Flights())
+        results = Results(
+            outside.stores, catalogue, telemetry, rules.result_s, Flights(),
+            lambda: _stale(trending, items),
+        )  # fmt: skip
         return cls(
             outside=outside,
             rules=rules,
@@ -111,10 +116,11 @@ class Parts:
             recommender=Recommender(
                 declaration, features, champion, items, trending, catalogue, impressions,
                 telemetry, curation, Caps(rules.category_share, rules.brand_share), results,
-                Advance(outside.stores, catalogue),
+                Advance(outside.stores, catalogue, telemetry),
             ),
             protection=protection,
             dead_letters=dead_letters,
+            people=People(),
             drain=Drain(rules.drain_s),
             loops=(
                 *outside.connecting,
@@ -157,6 +163,11 @@ class Parts:
         self.outside.publisher.close()
         self.outside.stores.close()
         self.outside.patient_stores.close()
+
+
+def _stale(trending: Trending, items: Items) -> list[str]:
+    fresh = {"trending": trending.fresh, "item_features": items.complete}
+    return [name for name, good in fresh.items() if not good]
 
 
 def _protection(rules: ServingSettings, telemetry: Telemetry, quotas: Quotas) -> Protection:

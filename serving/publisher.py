@@ -9,9 +9,10 @@ from itertools import repeat
 from typing import Any, Final, Protocol
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from feature_store.settings import Settings
+from serving.breaker import Breaker
 from serving.telemetry import Telemetry
 from serving.tracing import Header, sending
 
@@ -43,7 +44,10 @@ class Publisher(Protocol):
         """Returns when Kafka has acknowledged all; raises `KafkaUnavailable` otherwise."""
 
     def hand_over(self, message: Outgoing) -> None:
-        """Sends without waiting; raises `KafkaUnavailable` when not even that is possible."""
+        """Sends without waiting, and counts what becomes of it.
+
+        Raises `KafkaUnavailable`, and counts nothing, when not even that is possible.
+        """
 
     def close(self) -> None:
         """Sends what is left and disconnects."""
@@ -52,10 +56,15 @@ class Publisher(Protocol):
 class KafkaPublisher:
     """Two producers, because waiting a moment makes impressions cheap and interactions slow."""
 
-    def __init__(self, settings: Settings, deadline_ms: int, telemetry: Telemetry) -> None:
+    def __init__(
+        self, settings: Settings, deadline_ms: int, telemetry: Telemetry, pause_s: float = 1.0
+    ) -> None:
+        """`pause_s`: how long Kafka is left alone when it did not acknowledge in time."""
         self._settings = settings
         self._deadline_s = deadline_ms / 1_000
         self._telemetry = telemetry
+        self._breaker = Breaker(pause_s)
+        telemetry.dependency_out.labels("kafka", "requests").set_function(lambda: float(self.out))
         self._prompt: KafkaProducer | None = None
         self._patient: KafkaProducer | None = None
 
@@ -71,7 +80,16 @@ class KafkaPublisher:
             ) from error
         return True
 
+    @property
+    def out(self) -> bool:
+        """Whether it is left alone, or not there yet."""
+        return self._prompt is None or self._breaker.open
+
     def publish(self, messages: Sequence[Outgoing]) -> None:
+        """While it is out one caller in each pause waits for it; the others are refused at once."""
+        if not self._breaker.admits():
+            self._count(messages, "refused")
+            raise KafkaUnavailable("left alone after a failure")
         ends = time.monotonic() + self._deadline_s
         try:
             with sending([message.event_id for message in messages]) as headers:
@@ -81,14 +99,19 @@ class KafkaPublisher:
         except (KafkaError, KafkaUnavailable) as error:
             self._count(messages, "refused")
             self._telemetry.failures.labels("kafka").inc()
+            if not isinstance(error, MessageSizeTooLargeError):  # says nothing about Kafka
+                self._breaker.failed()
             raise KafkaUnavailable(str(error)) from error
+        self._breaker.succeeded()
         self._count(messages, "acknowledged")
 
     def hand_over(self, message: Outgoing) -> None:
         try:
-            self._send(self._patient, message)
+            sent = self._send(self._patient, message)
         except KafkaError as error:
             raise KafkaUnavailable(str(error)) from error
+        sent.add_callback(lambda _: self._count([message], "acknowledged"))
+        sent.add_errback(lambda _: self._count([message], "dropped"))
 
     def close(self) -> None:
         for producer in (self._prompt, self._patient):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,11 +11,13 @@ import numpy as np
 from models.als import Als
 from models.bundle import Bundle
 from models.interactions import Floats, Ints
-from models.topk import top
+from models.topk import top_of
 from serving.catalogue import Card, Catalogue
 
 #: How many each source may offer.
 CAP: Final = 60
+#: Items with the largest products with an item's factors, whose angles are looked at.
+LOOKED_AT: Final = 500
 #: The sources, the most telling first, and what each one's offer means in words.
 REASONS: Final[Mapping[str, str]] = {
     "covisitation": "often bought together",
@@ -47,8 +49,8 @@ def similar(bundle: Bundle, item_id: str, limit: int, catalogue: Catalogue) -> l
     offers = {
         "covisitation": sources.covisitation.of(position)[0],
         "content": sources.content.of(position)[0],
-        "als": _alike(sources.als, position),
     }
+    offers["als"] = _alike(sources.als, position, offers.values())
     scores: dict[int, float] = {}
     for offered in offers.values():
         for rank, near in enumerate(offered.tolist(), 1):
@@ -66,12 +68,18 @@ def _near(
     return Near(catalogue.get(item_id) or Card(item_id, item_id), score, names)
 
 
-def _alike(als: Als, position: int) -> Ints:
-    """The items whose factors point the same way, best first; none for an untrained item."""
+def _alike(als: Als, position: int, others: Iterable[Ints]) -> Ints:
+    """Items whose factors point the same way, best first; none for an untrained item.
+
+    Of those with the largest products, and of `others`: the angle to every item would take the
+    factors of a million of them, squared, for one answer.
+    """
     mine = np.asarray(als.factors[position])
     if not mine.any():
         return np.zeros(0, np.int32)
-    lengths: Floats = np.linalg.norm(als.factors, axis=1)
-    cosines = als.factors @ mine / np.maximum(lengths * np.linalg.norm(mine), 1e-9)
-    cosines[position] = 0
-    return top(cosines.astype(np.float32), CAP)[0]
+    near = np.unique(np.concatenate([als.best(mine, LOOKED_AT)[0], *others]))
+    near = near[near != position]
+    factors = np.asarray(als.factors[near])
+    lengths: Floats = np.linalg.norm(factors, axis=1)
+    cosines = factors @ mine / np.maximum(lengths * np.linalg.norm(mine), 1e-9)
+    return top_of(near, cosines.astype(np.float32), CAP)[0]

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from serving.answers import Answer
 from serving.parts import Parts
+from serving.telemetry import Telemetry
 
 #: Lists are published every second or so; older ones mean that the stream stands still.
 FRESH_MS = 15_000
@@ -38,7 +39,10 @@ class StatusAnswer(Answer):
     bundle_made_at: int | None
     trending_published_at: int | None
     answers: int = Field(description="Lists answered by this process.")
-    answers_degraded: int = Field(description="Parts that were lacking in them, counted once each.")
+    answers_degraded: int = Field(description="Those of them that lacked a part or more.")
+    feature_age_ms: int | None = Field(
+        description="Age of the newest interaction that the last list knew of; null for none yet."
+    )
     dead_letters: list[DeadLetterCount]
     links: dict[str, str]
 
@@ -52,7 +56,8 @@ def status_of(parts: Parts) -> StatusAnswer:
         bundle_made_at=live.bundle.manifest.created_at if live else None,
         trending_published_at=_published_at(parts),
         answers=_total(parts.telemetry.steps, "_count", step="answer"),
-        answers_degraded=_total(parts.telemetry.degraded, "_total"),
+        answers_degraded=_total(parts.telemetry.lists_degraded, "_total"),
+        feature_age_ms=_feature_age(parts.telemetry),
         dead_letters=[
             DeadLetterCount(topic=topic, messages=count)
             for topic, count in parts.dead_letters.counts.items()
@@ -65,11 +70,13 @@ def _parts(parts: Parts) -> Iterator[PartStatus]:
     for name, out in parts.outside.stores.out.items():
         yield PartStatus(name=name, state="out" if out else "up")
     yield _said("kafka", parts.dead_letters.known)
-    yield _said("mlflow", parts.champion.registry_answers)
-    yield _stream(_published_at(parts))
-    live = parts.champion.live
-    reason = "" if live else parts.champion.reason
-    yield PartStatus(name="model", state="up" if live else "out", detail=reason)
+    if parts.needs("trending"):
+        yield _stream(_published_at(parts))
+    if parts.needs("champion"):
+        yield _said("mlflow", parts.champion.registry_answers)
+        live = parts.champion.live
+        reason = "" if live else parts.champion.reason
+        yield PartStatus(name="model", state="up" if live else "out", detail=reason)
 
 
 def _said(name: str, answers: bool | None) -> PartStatus:
@@ -87,6 +94,12 @@ def _stream(published_at: int | None) -> PartStatus:
 def _published_at(parts: Parts) -> int | None:
     published = parts.trending.published("5m")
     return published.published_at if published else None
+
+
+def _feature_age(telemetry: Telemetry) -> int | None:
+    seconds = telemetry.registry.get_sample_value("millrace_serving_last_feature_age_seconds")
+    known = _total(telemetry.feature_age, "_count")
+    return round(seconds * 1_000) if known and seconds is not None else None
 
 
 def _total(metric: Counter | Histogram, kind: str, **labels: str) -> int:

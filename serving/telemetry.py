@@ -53,11 +53,18 @@ class Telemetry:
         )
         self.step, self.source = Children(self.steps), Children(self.offered)
         self.degraded = Counter(
-            f"{prefix}_degraded", "Answers that lacked a part.", ["part"], registry=registry
+            f"{prefix}_degraded", "Lists that lacked this part.", ["part"], registry=registry
+        )
+        self.lists_degraded = Counter(
+            f"{prefix}_lists_degraded", "Lists that lacked a part or more.", registry=registry
         )
         self.failures = Counter(
             f"{prefix}_dependency_failures", "Failed calls.", ["dependency"], registry=registry
         )
+        self.damaged = Counter(
+            f"{prefix}_damaged", "Values in a store that are not what is kept there.", ["kind"],
+            registry=registry,
+        )  # fmt: skip
         self.results = Counter(
             f"{prefix}_results", "Lists asked for, by what the result cache did.", ["fate"],
             registry=registry,
@@ -87,6 +94,9 @@ class Telemetry:
             f"{prefix}_feature_age_seconds", "Age of the newest interaction used.",
             buckets=AGES, registry=registry,
         )  # fmt: skip
+        self.last_feature_age = Gauge(
+            f"{prefix}_last_feature_age_seconds", "The same of the last list.", registry=registry
+        )
         self.not_finite = Counter(
             f"{prefix}_scores_not_finite", "NaN or infinite scores replaced.", registry=registry
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -9,9 +10,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from feature_store.events import Identifier
+from feature_store.events import Identifier, ItemMessage
 from serving.answers import ItemAnswer, ItemList, SimilarItem, SimilarItems
-from serving.catalogue import Card, Filter
+from serving.card import Card, Filter, described
 from serving.parts import Parts, Running
 from serving.problems import Problem
 from serving.routes.recommendations import Price
@@ -47,29 +48,35 @@ def search(wanted: Annotated[Search, Query()], parts: Running) -> Response:
     """Items whose title, brand or category hold every word."""
     fits = Filter(wanted.category, wanted.brand, wanted.price_min, wanted.price_max)
     cards = parts.catalogue.search(wanted.q, fits, wanted.cursor or "", wanted.limit)
-    full = len(cards) == wanted.limit
+    told, failed = _told([card.item_id for card in cards], parts)
+    lacking = [] if all(card.item_id in told for card in cards) else failed
     return ItemList(
-        items=[_answer(card) for card in cards], next_cursor=cards[-1].item_id if full else None
+        items=[_answer(card, told.get(card.item_id)) for card in cards],
+        next_cursor=cards[-1].item_id if len(cards) == wanted.limit else None,
+        degraded=lacking if parts.items.complete else [*lacking, "item_features"],
     ).response()
 
 
 @router.get("/items/{item_id}", response_model=ItemAnswer, dependencies=[READ])
 def item(item_id: PathId, parts: Running) -> Response:
-    """One item. 404 when no store knows it; while none answers, an answer that says so."""
-    card, lacking = _find(item_id, parts)
-    if card is None or card.deleted:
-        if lacking:
-            return ItemAnswer(id=item_id, title=item_id, degraded=lacking).response()
+    """One item. 404 when no store knows it; while none answers, what is known without them."""
+    told, failed = _told([item_id], parts)
+    said = told.get(item_id)
+    card = Card.told(item_id, said) if said else parts.catalogue.get(item_id)
+    if card is None or card.deleted or (item_id in told and said is None):
+        if failed and item_id not in told:
+            return ItemAnswer(id=item_id, title=item_id, degraded=failed).response()
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
-    return _answer(card).response()
+    return _answer(card, said, [] if said else failed).response()
 
 
 @router.get("/items/{item_id}/similar", response_model=SimilarItems, dependencies=[READ])
 def similar_items(item_id: PathId, wanted: Annotated[Near, Query()], parts: Running) -> Response:
     """What goes with an item, for nobody in particular: bought together, alike, same taste."""
     live = parts.champion.live
-    card, lacking = _find(item_id, parts)
-    if card is None and not lacking and not (live and item_id in live.bundle.index_of):
+    card = parts.catalogue.get(item_id)
+    told, lacking = ({}, []) if card and card.live else _told([item_id], parts)
+    if card is None and not told.get(item_id) and not lacking:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
     found = similar(live.bundle, item_id, wanted.limit, parts.catalogue) if live else []
     return SimilarItems(
@@ -92,25 +99,32 @@ def similar_items(item_id: PathId, wanted: Annotated[Near, Query()], parts: Runn
     ).response()
 
 
-def _find(item_id: str, parts: Parts) -> tuple[Card | None, list[str]]:
-    card = parts.catalogue.get(item_id)
-    if card and card.live:
-        return card, []
-    reading = parts.outside.stores.collect([item_id], lambda store, ids: store.read_items(ids))
-    record = (reading.value or {}).get(item_id)
-    if record and (told := Card.of(item_id, record)):
-        return told, []
-    return card, list(reading.failed)
+def _told(ids: list[str], parts: Parts) -> tuple[dict[str, ItemMessage | None], list[str]]:
+    """What the stores keep of items, None for a deleted one; and the stores that failed.
+
+    A damaged record is none: the card of before stays.
+    """
+    if not ids:
+        return {}, []
+    reading = parts.outside.stores.collect(ids, lambda store, missing: store.read_items(missing))
+    told: dict[str, ItemMessage | None] = {}
+    for item_id, record in (reading.value or {}).items():
+        said = described(item_id, record, parts.telemetry.damaged) if record else None
+        if said or not record:
+            told[item_id] = said
+    return told, list(reading.failed)
 
 
-def _answer(card: Card) -> ItemAnswer:
+def _answer(card: Card, said: ItemMessage | None, degraded: Sequence[str] = ()) -> ItemAnswer:
+    """A card, and of what a store says now what no card holds."""
     return ItemAnswer(
         id=card.item_id,
         title=card.title,
-        description=card.description,
+        description=said.description if said else "",
         category=list(card.category),
         brand=card.brand,
         price=card.price,
-        tags=list(card.tags),
+        tags=list(said.tags) if said else [],
         available=card.available,
+        degraded=list(degraded),
     )

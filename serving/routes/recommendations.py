@@ -16,7 +16,7 @@ from serving.answers import Recommendations, WhyAnswer
 from serving.ask import CURSOR, Ask, Context, Mode, marks
 from serving.body import Body, describe, parsed
 from serving.catalogue import Filter
-from serving.parts import Running
+from serving.parts import Parts, Running
 from serving.security import READ, WHOLE, Asking
 from serving.segments import PathId
 
@@ -128,7 +128,7 @@ def recommendations(
     parts: Running,
 ) -> Response:
     """The list for one user as of this moment. Never fails because a dependency is down."""
-    return parts.recommender.recommend(wanted.ask(user_id)).response()
+    return _answer(wanted.ask(user_id), parts)
 
 
 @router.get(
@@ -146,7 +146,7 @@ def recommendations_of_session(
     wanted: Annotated[WantedOfSession, Query()], parts: Running
 ) -> Response:
     """The list for an anonymous session: its first click already counts."""
-    return parts.recommender.recommend(wanted.ask(anonymous(wanted.session_id))).response()
+    return _answer(wanted.ask(anonymous(wanted.session_id)), parts)
 
 
 @router.post(
@@ -164,7 +164,16 @@ def recommendations_of_state(body: Body, parts: Running, asking: Asking) -> Resp
     ask = wanted.ask_at(time.time_ns() // 1_000_000)
     if ask.actor:
         asking.must_be(ask.actor)
-    return parts.recommender.recommend(ask).response()
+    return _answer(ask, parts)
+
+
+def _answer(ask: Ask, parts: Parts) -> Response:
+    answer = parts.recommender.recommend(ask)
+    if answer.degraded:
+        parts.telemetry.lists_degraded.inc()
+    if answer.feature_age_ms is not None:
+        parts.telemetry.last_feature_age.set(answer.feature_age_ms / 1_000)
+    return answer.response()
 
 
 def _recent(said: Given, now: int, place: int) -> Recent:

@@ -22,6 +22,7 @@ function show(status) {
     tile("champion", status.bundle ?? "none", madeAt(status.bundle_made_at), status.bundle !== null),
     tile("trending published", since(status.trending_published_at), "", status.trending_published_at !== null),
     tile("answers", String(status.answers), `${status.answers_degraded} of them lacked a part`),
+    tile("feature age", age(status.feature_age_ms), "newest interaction that the last list knew of"),
   );
   $("letters").replaceChildren(...status.dead_letters.map(
     ({ topic, messages }) => tile(topic, messages === null ? "?" : String(messages), "", messages === 0),
@@ -31,6 +32,7 @@ function show(status) {
 }
 
 const madeAt = (at) => (at === null ? "run `millrace nightly`" : `made ${since(at)}`);
+const age = (ms) => (ms === null ? "–" : `${(ms / 1000).toFixed(1)} s`);
 const since = (at) => (at === null ? "never" : ago(Date.now() - at));
 
 function showLinks(links) {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from models.registry import Registry, RegistryUnavailable
 from serving.logs import LOGGER, JsonFormatter
 from serving.security import Access
 from serving.settings import ServingSettings
@@ -34,6 +36,26 @@ def written() -> Any:
     yield lines
     logger.setLevel(level)
     logger.removeHandler(keep)
+
+
+def test_a_password_in_the_address_of_mlflow_is_found_nowhere(
+    make: Make,
+    written: list[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    caplog.set_level(logging.DEBUG)
+    champion = make().parts.champion
+    address = f"http://{PLANTED}:{PLANTED}@127.0.0.1:9"
+    monkeypatch.setattr(champion, "_connect", lambda: Registry(address, patience_s=1))
+    champion.turn()
+    (line,) = (line for line in written if "registry unavailable" in line)
+    assert "http://127.0.0.1:9" in line
+    assert not [text for text in (*written, caplog.text) if PLANTED in text]
+    with pytest.raises(RegistryUnavailable) as raised:
+        Registry(address, patience_s=1).versions()
+    assert PLANTED not in "".join(traceback.format_exception(raised.value))
 
 
 def test_planted_secrets_are_found_nowhere(make: Make, tmp_path: Path, written: list[str]) -> None:

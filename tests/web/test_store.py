@@ -114,6 +114,7 @@ def test_the_status_page_says_what_is_up(page: Page, url: str) -> None:
     page.goto(f"{url}/status")
     expect(page.locator("#parts li", has_text="redis").locator("strong")).to_have_text("up")
     expect(page.locator("#parts li", has_text="model").locator("strong")).to_have_text("up")
+    expect(page.locator("#answers li", has_text="feature age").locator("strong")).not_to_be_empty()
     expect(page.locator("#verdict")).to_contain_text("Degraded")  # no Kafka and no MLflow here
 
 

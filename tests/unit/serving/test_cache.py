@@ -19,6 +19,7 @@ from serving.answers import Recommendations
 from serving.ask import Ask
 from serving.cache import Results
 from serving.curation import Curated
+from serving.features import FeatureReader
 from serving.flights import Flights
 from serving.settings import ServingSettings
 from tests.unit.serving.world import (
@@ -99,6 +100,18 @@ def test_what_cannot_be_had_any_more_is_not_shown_from_the_cache(world: World) -
     world.hot.write_records([record(gone, NOW + 1, available=False)])
     world.settle()
     assert gone not in ids(world.list_for("ann"))
+
+
+def test_a_kept_list_says_what_is_lacking_at_this_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = FeatureReader.of
+    monkeypatch.setattr(
+        FeatureReader, "of", lambda *asked: replace(of(*asked), failed=("cassandra",))
+    )
+    world.parts.trending.fresh = False
+    assert world.list_for("ann")["degraded"] == ["cassandra", "trending"]
+    assert fates(world) == {"made": 1, "hit": 1}
 
 
 @pytest.mark.parametrize("seconds", [GOOD_FOR_S + 1, -1])

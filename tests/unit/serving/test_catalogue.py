@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.unit.serving.world import ITEMS, Make, World, ids, record
+from feature_store.declaration import Entity
+from feature_store.stores.base import Record
+from feature_store.tiles import Version
+from tests.unit.serving.world import ITEMS, Broken, Make, World, ids, record
 
 
 def found(world: World, **asked: Any) -> dict[str, Any]:
@@ -64,3 +67,22 @@ def test_similar_to_nothing_known_is_a_404_and_without_a_bundle_it_says_so(
     assert world.http.get("/api/items/unknown/similar").status_code == 404
     said = make(root=tmp_path).http.get("/api/items/milk/similar").json()
     assert (said["items"], said["degraded"]) == ([], ["bundle"])
+
+
+def test_descriptions_are_the_stores_to_tell_and_without_them_an_answer_says_so(
+    world: World,
+) -> None:
+    world.hot.write_records([record("milk", world.now, description="Fresh.", tags=["vegan"])])
+    world.settle()
+    assert found(world, q="milk")["items"][0]["description"] == "Fresh."
+    assert found(world)["degraded"] == []
+    world.hot_guard.store, world.kept_guard.store = Broken(), Broken()
+    item = world.http.get("/api/items/milk").json()
+    assert (item["title"], item["description"]) == ("Milk", "")
+    for said in (item, found(world, q="milk")):
+        assert said["degraded"] == ["redis", "cassandra"]
+
+
+def test_what_was_deleted_a_moment_ago_is_gone_before_anybody_read_it(world: World) -> None:
+    world.hot.write_records([Record(Entity.ITEM, "milk", Version(world.now, 0, 0), "")])
+    assert world.http.get("/api/items/milk").status_code == 404

@@ -114,6 +114,32 @@ def test_an_old_bundle_registered_as_a_new_version_is_refused_and_a_rollback_is_
     assert served.telemetry.refused._value.get() == 2
 
 
+@pytest.mark.parametrize("known_by", ["following", "name"])
+def test_after_a_restart_an_old_bundle_is_still_no_new_version(
+    served: World, tmp_path: Path, known_by: str
+) -> None:
+    old = publish_bundle(tmp_path / "old", rows=HISTORY[:-1], cut=NOW - 2 * DAY_MS)
+    new = publish_bundle(tmp_path / "new", rows=HISTORY[:-2])
+    if known_by == "name":  # it lay on the disk before anybody knew its version
+        publish_bundle(served.root, rows=HISTORY[:-2])
+        (served.root / MARKER).write_text(new.name)
+    served.registry.points_to, served.registry.number = new, "3"
+    served.parts.champion.turn()
+    for number, bundle, expected in (("4", old, new), ("2", old, old), ("5", new, new)):
+        restarted = World(served.root).settle()
+        before = serving(restarted)
+        restarted.registry.points_to, restarted.registry.number = bundle, number
+        restarted.parts.champion.turn()
+        assert serving(restarted) == expected.name, (number, before)
+
+
+@pytest.mark.parametrize("text", ["", "x y", "a b c d", "\0", "one 2 three"])
+def test_a_marker_that_cannot_be_read_costs_what_it_said(served: World, text: str) -> None:
+    first = serving(served)
+    (served.root / MARKER).write_text(text)
+    assert serving(World(served.root).settle()) == first
+
+
 def test_promotions_and_rollbacks_under_load_fail_no_request(served: World, other: Path) -> None:
     damaged = publish_bundle(other.parent / "damaged", rows=HISTORY[:-2])
     damage(damaged)

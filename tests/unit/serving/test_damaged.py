@@ -69,6 +69,13 @@ def test_what_does_not_belong_into_a_value_never_breaks_an_answer(
         for path, answer in _answers(world)
     ]
     assert not broken
+    assert damaged(world, "item")
+    assert damaged(world, "answer")
+
+
+def damaged(world: World, kind: str) -> float:
+    sample = world.telemetry.registry.get_sample_value
+    return sample("millrace_serving_damaged_total", {"kind": kind}) or 0
 
 
 def test_a_damaged_item_keeps_its_card_and_the_others_are_read(world: World) -> None:
@@ -79,7 +86,23 @@ def test_a_damaged_item_keeps_its_card_and_the_others_are_read(world: World) -> 
     world.parts.items.want(["bun", "kiwi"])
     world.settle()
     assert world.http.get("/api/items/bun").json()["title"] == "Bun"
+    assert damaged(world, "item")
     assert world.http.get("/api/items/kiwi").json()["title"] == "Kiwi"
+
+
+def test_tiles_that_nobody_wrote_are_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.items.window_values", lambda *_: float("no number"))
+    world.hot.write_tiles(_tiles(Entity.ITEM, "tea"))
+    world.settle()
+    assert damaged(world, "tiles")
+
+
+def test_a_user_that_cannot_be_read_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.hot, "read_user", lambda *_: 1 / 0)
+    world.list_for("ann")
+    assert damaged(world, "answer") == 1
 
 
 def _tiles(entity: Entity, name: str) -> Iterator[Tile]:
