@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -76,6 +76,10 @@ class Bundle:
     def index_of(self) -> Mapping[str, int]:
         """Item id -> position."""
         return self.sources.index_of
+
+    def positions_of(self, ids: Iterable[str]) -> frozenset[int]:
+        """Of those among some items that it knows."""
+        return frozenset(self.index_of[item] for item in ids if item in self.index_of)
 
     @property
     def columns(self) -> ItemColumns:

@@ -103,15 +103,15 @@ def _offer(found: Candidates, source: str, positions: Ints, scores: Floats) -> C
 
 
 def _keep(found: Candidates, bundle: Bundle, catalogue: Catalogue, rules: Rules) -> Candidates:
-    known = bundle.item_ids
-    ids = [known[position] for position in found.positions.tolist()]
+    positions = found.positions.tolist()
     if rules.plain:
-        barred, withdrawn = rules.barred, catalogue.withdrawn
-        if barred.isdisjoint(ids) and withdrawn.isdisjoint(ids):
+        barred, gone = bundle.positions_of(rules.barred), catalogue.withdrawn_from(bundle)
+        if barred.isdisjoint(positions) and gone.isdisjoint(positions):
             return found
-        may = [item_id not in barred and item_id not in withdrawn for item_id in ids]
+        may = [position not in barred and position not in gone for position in positions]
     else:
-        may = [bool((card := catalogue.get(item_id)) and rules.allow(card)) for item_id in ids]
+        cards = map(catalogue.get, map(bundle.item_ids.__getitem__, positions))
+        may = [bool(card and rules.allow(card)) for card in cards]
     mask = np.asarray(may, np.bool_)
     return replace(found, positions=found.positions[mask], scores=found.scores[mask])
 

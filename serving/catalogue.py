@@ -30,6 +30,7 @@ class Catalogue:
         self._ids: list[str] = []
         self._described: Described | None = None
         self.withdrawn: set[str] = set()
+        self._withdrawn_from: tuple[Bundle, frozenset[int]] | None = None
         self._adding = Lock()
 
     def get(self, item_id: str) -> Card | None:
@@ -50,7 +51,18 @@ class Catalogue:
                 self._drop(card.item_id)
             else:
                 self._keep(card)
-            (self.withdrawn.discard if card.offered else self.withdrawn.add)(card.item_id)
+            if (card.item_id in self.withdrawn) is card.offered:
+                (self.withdrawn.discard if card.offered else self.withdrawn.add)(card.item_id)
+                self._withdrawn_from = None
+
+    def withdrawn_from(self, bundle: Bundle) -> frozenset[int]:
+        """The positions of what cannot be had: a request has these at hand, and ids far away."""
+        known = self._withdrawn_from
+        if known is None or known[0] is not bundle:
+            with self._adding:
+                known = bundle, bundle.positions_of(self.withdrawn)
+                self._withdrawn_from = known
+        return known[1]
 
     def seed(self, bundle: Bundle) -> None:
         """The bundle speaks for its items that no store has described yet."""

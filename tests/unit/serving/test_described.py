@@ -33,9 +33,11 @@ def bundle(count: int, seed: int = 0) -> Any:
         brand=np.asarray([rng.randrange(-1, 2) for _ in ids], np.int32),
         price_minor=np.asarray(price, np.float32),
     )
+    index_of = {item_id: position for position, item_id in enumerate(ids)}
     return SimpleNamespace(
         item_ids=ids,
-        index_of={item_id: position for position, item_id in enumerate(ids)},
+        index_of=index_of,
+        positions_of=lambda some: frozenset(index_of[i] for i in some if i in index_of),
         columns=columns,
         catalogue=SimpleNamespace(titles=titles, categories=PATHS, brands=BRANDS),
     )
@@ -182,3 +184,15 @@ def test_the_sample_of_people_is_sorted_once_a_bundle(monkeypatch: pytest.Monkey
     first.row_of.clear()  # read again, it would show
     assert people.sample(first, 1) == ["u2"]
     assert people.sample(own(1, 2), 2) == ["u0", "u1"]
+
+
+def test_what_is_withdrawn_is_known_by_its_place_in_whichever_bundle_asks() -> None:
+    old, new = bundle(9), bundle(9, seed=1)
+    catalogue = seeded(old)
+    card = told(catalogue.get("i3") or Card("", ""))
+    assert catalogue.withdrawn_from(old) == set()
+    catalogue.put(told(card, available=False))
+    assert catalogue.withdrawn_from(old) == {old.index_of["i3"]}
+    assert catalogue.withdrawn_from(new) == {new.index_of["i3"]}
+    catalogue.put(card)
+    assert catalogue.withdrawn_from(new) == set()
