@@ -5,14 +5,21 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from feature_store.kernels import address, kernel
+
 Doubles = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
+
+KERNEL: Final = Path(__file__).with_suffix(".c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Places:
         return found
 
 
-def side_by_side(columns: Sequence[npt.NDArray[Any] | float], rows: int) -> npt.NDArray[np.float32]:
+def side_by_side(columns: Sequence[npt.NDArray[Any] | float], rows: int) -> Floats:
     """A table of these columns, (rows, columns); a number fills its column."""
     table = np.empty((len(columns), rows), np.float32)
     for place, column in enumerate(columns):
@@ -46,17 +53,21 @@ def side_by_side(columns: Sequence[npt.NDArray[Any] | float], rows: int) -> npt.
     return table.T
 
 
-def spread(
-    blocks: Sequence[npt.NDArray[np.float32]], rows: int, room: int = 0
-) -> tuple[npt.NDArray[np.float32], int]:
-    """Blocks of columns in one table, (rows, columns), row by row, and the column where they end.
+def gather(rows: Floats, places: npt.NDArray[np.int32], out: Floats) -> None:
+    """Copies the rows of a large table at these places to `out`, columns of a smaller one.
 
-    A block of one row fills them all. `room` columns behind are left to fill.
+    The kernel asks for the memory of later rows before it copies one.
     """
-    table = np.empty((rows, sum(block.shape[1] for block in blocks) + room), np.float32)
-    start = 0
-    for block in blocks:
-        end = start + block.shape[1]
-        table[:, start:end] = block
-        start = end
-    return table, start
+    library = kernel(KERNEL)
+    if library is None:
+        out[:] = rows[places]
+        return
+    library.gather.restype = None
+    library.gather(
+        address(rows, np.float32),
+        ctypes.c_ssize_t(rows.shape[1]),
+        address(places, np.int32),
+        ctypes.c_ssize_t(len(places)),
+        address(out, np.float32),
+        ctypes.c_ssize_t(out.strides[0] // out.itemsize),
+    )

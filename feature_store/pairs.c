@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #define DAY_MS 86400000.0
+/* The memory of so many later candidates is asked for: what is known of items lies far apart. */
+#define AHEAD 16
 
 /* As `pairs.PAIR` names them. */
 enum { COUNT, SINCE, BETWEEN, DUE, IN_SESSION, CATEGORY, BRAND, PRICE, COLUMNS };
@@ -116,6 +118,12 @@ void pairs(const int32_t *positions, const int64_t *times, ptrdiff_t recents,
     const ptrdiff_t items = gather(met, seen, visit);
     const float price_of_old = usual(prices, seen);
     for (ptrdiff_t c = 0; c < count; c++, out += stride) {
+        if (c + AHEAD < count) {
+            const int32_t later = candidates[c + AHEAD];
+            __builtin_prefetch(&category[later]);
+            __builtin_prefetch(&brand[later]);
+            __builtin_prefetch(&price[later]);
+        }
         const int32_t item = candidates[c];
         const struct met *of = find(met, items, item);
         const double newest = of ? (double)known_times[of->first] : NAN;

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from feature_store.declaration import Declaration, Entity
 from feature_store.derived import USER_DERIVED, item_derived, of_items, of_user
 from feature_store.kernels import Address, address
-from feature_store.lookup import spread
+from feature_store.lookup import gather
 from feature_store.pairs import PAIR, of_pairs
 from feature_store.stores.base import UserState
 from feature_store.tiles import TileSet
@@ -91,15 +92,19 @@ def matrix(
     `candidates` are positions in the bundle's `item_ids`; `scores` is (candidates, sources), NaN
     where a source did not offer the item. `now` is in ms. `room` columns behind are left to fill.
     """
+    names = window_columns(declaration, Entity.ITEM)
     user_row = [*window_values(declaration, Entity.USER, user.tiles, now), *of_user(user, now)]
-    windows = items.windows[candidates]
-    blocks = (
-        np.asarray([user_row], np.float32),
-        windows,
-        of_items(declaration, windows, window_columns(declaration, Entity.ITEM)),
-        items.price_minor[candidates, None],
+    derived = len(item_derived(declaration))
+    widths = (len(user_row), len(names), derived, 1, len(PAIR), scores.shape[1])
+    ends = [*accumulate(widths)]
+    table = np.empty((len(candidates), ends[-1] + room), np.float32)
+    of_user_, windows, of_items_, price, pairs, offered = (
+        table[:, end - width : end] for width, end in zip(widths, ends, strict=True)
     )
-    table, end = spread(blocks, len(candidates), len(PAIR) + scores.shape[1] + room)
-    of_pairs(user.recents, items, index_of, candidates, now, table[:, end : end + len(PAIR)])
-    table[:, end + len(PAIR) : table.shape[1] - room] = scores
+    of_user_[:] = user_row
+    gather(items.windows, candidates, windows)
+    of_items_[:] = of_items(declaration, windows, names)
+    price[:, 0] = items.price_minor[candidates]
+    of_pairs(user.recents, items, index_of, candidates, now, pairs)
+    offered[:] = scores
     return table

@@ -6,6 +6,8 @@
 #include "table.h"
 
 #define DAY_MS 86400000.0
+/* The memory of so many later candidates is asked for: what is known of items lies far apart. */
+#define AHEAD 16
 
 /* As `habits.HABIT` names them. */
 enum {
@@ -96,6 +98,13 @@ void habits(const struct owned *owned, int32_t turns, const float *share, const 
     total = total > 1e-9 ? total : 1e-9;
     const double visits = turns > 1 ? turns : 1;
     for (ptrdiff_t c = 0; c < count; c++, out += stride) {
+        if (c + AHEAD < count) {
+            const int32_t later = candidates[c + AHEAD];
+            __builtin_prefetch(&share[later]);
+            __builtin_prefetch(&days[later]);
+            __builtin_prefetch(&category[later]);
+            __builtin_prefetch(&brand[later]);
+        }
         const int32_t item = candidates[c];
         const int64_t mine = find(owned, item);
         const double strength = mine < 0 ? 0.0 : owned->strength[mine];

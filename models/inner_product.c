@@ -15,6 +15,8 @@
 
 #define BLOCK 64
 #define LANES 8
+/* The memory of so many later rows is asked for: factors lie far apart. */
+#define AHEAD 8
 /* A code of zero; and after so many times four dimensions a sum of 16 bits might not hold more. */
 #define ZERO 8
 #define HELD 4
@@ -99,9 +101,16 @@ ptrdiff_t best(const uint8_t *codes, const float *scales, const float *norms, co
             if (score[r] > worst(&chosen))
                 offer(&chosen, score[r], (uint32_t)(from + r));
     }
+    for (ptrdiff_t i = 0; i < chosen.size; i++)
+        __builtin_prefetch(order + place_of(heap[i]));
     /* Scoring in place: row i is read before anything is written behind it. */
     for (ptrdiff_t i = 0; i < chosen.size; i++) {
         const int32_t item = order[place_of(heap[i])];
+        if (i + AHEAD < chosen.size) {
+            const float *later = factors + order[place_of(heap[i + AHEAD])] * rank;
+            for (ptrdiff_t d = 0; d < rank; d += 16)
+                __builtin_prefetch(later + d);
+        }
         offer(&kept, exact(factors + item * rank, wide, rank), (uint32_t)item);
     }
     sort(&kept);
