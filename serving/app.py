@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from opentelemetry.sdk.trace.export import SpanExporter
@@ -31,6 +31,18 @@ DESCRIPTION = """
 Recommendations that take the last click into account, say where each item came from and why, and
 keep coming when a store is out. Errors are `application/problem+json` (RFC 9457).
 """
+
+PROBLEM: Final[dict[str, Any]] = {"content": {problems.MEDIA_TYPE: {}}}
+#: What a caller that is refused for now is told besides.
+LATER: Final[dict[str, Any]] = {
+    "model": problems.ProblemDetails,
+    "headers": {
+        "Retry-After": {
+            "description": "Seconds after which to try again.",
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    },
+}
 
 
 def create_app() -> FastAPI:
@@ -66,8 +78,8 @@ def app_of(parts: Parts, spans: SpanExporter | None = None) -> FastAPI:
         redirect_slashes=False,
         openapi_url=None,  # `routes/docs.py` serves both, with a policy and without another server
         responses={
-            "4XX": {"model": problems.ProblemDetails, "content": {problems.MEDIA_TYPE: {}}},
-            "5XX": {"model": problems.ProblemDetails, "content": {problems.MEDIA_TYPE: {}}},
+            **{code: {"model": problems.ProblemDetails, **PROBLEM} for code in ("4XX", "5XX")},
+            **{code: {**PROBLEM, **LATER} for code in (429, 503)},
         },
     )
     app.state.parts = parts
