@@ -51,8 +51,10 @@ class ModelFile:
         path = publish_bundle(self.where / "corrupt", rows=HISTORY[:-3])
         target = path / "popularity.npy"
         target.write_bytes(target.read_bytes()[:-1] + b"\x07")
+        before = self.hurt
         self.registry.promote(self.registry.publish(path))
         try:
+            wait_for(lambda: self.hurt > before)
             yield
         finally:
             self.registry.promote(self.good)
@@ -155,4 +157,5 @@ def open_shop(settings: Settings, where: Path, **environment: str) -> Iterator[S
         wait_for(lambda: shop.bundle() == versions[0].bundle_id)
         shop.personal_again()
         shop.accepts_again()
+        http.get(f"/api/recommendations/{KNOWN}/why/tea")  # the first one imports LightGBM
         yield shop
