@@ -22,7 +22,10 @@ up: setup ## Start the whole stack and leave it running
 down: ## Stop the stack; its data stays
 	@if [ -x $(BIN)/millrace ]; then $(BIN)/millrace down $(ARGS); fi
 
-test: setup ## Run all tests against a real stack
+test-packages:
+	@infra/setup.sh test
+
+test: test-packages ## Run all tests against a real stack
 	@$(BIN)/python -m pytest $(ARGS)
 
 trials: setup ## Kill, freeze and flood a real stack; each trial prints one JSON line
@@ -34,7 +37,7 @@ check: setup ## Lint, format, types, import contracts
 	@$(BIN)/mypy --strict feature_store models streaming batch serving infra
 	@$(BIN)/lint-imports
 
-screenshots: setup ## Take the pictures of docs/pictures from the running storefront
+screenshots: test-packages ## Take the pictures of docs/pictures from the running storefront
 	@$(BIN)/python -m tests.web.screenshots $(ARGS)
 
 audit: setup ## Is the lockfile right, and is anything known against a locked package?

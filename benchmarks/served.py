@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from benchmarks.shop import Shop, shop
 from benchmarks.stage import Stage, say, staged
 from infra.stack.errors import StackError
 from infra.stack.ports import LOOPBACK
+from infra.stack.serving import EDGE
 from models import rows
 from serving.keys import Scope, create
 
@@ -166,23 +167,21 @@ def _ours(stage: Stage, made: Shop, root: Path, running: list[subprocess.Popen[b
     }
     headers = f"Authorization: Bearer {token}\r\n"
     path = f"/api/recommendations/{made.user(0)[:-1]}{{}}?limit={LIMIT}"
-    return _side(
-        "ours", "serving.app:create_app", stage, told, path, made.users, headers, 100.0, running
-    )
+    return _side("ours", EDGE, stage, told, path, made.users, headers, 100.0, running)
 
 
 def _naive(stage: Stage, made: Shop, running: list[subprocess.Popen[bytes]]) -> Side:
-    app = "benchmarks.baselines.naive_serving:create_app"
+    app = ("--no-access-log", "--factory", "benchmarks.baselines.naive_serving:create_app")
     path, users = f"/recommendations/{made.user(0)[:-1]}{{}}?limit={LIMIT}", NAIVE_USERS
     return _side("naive", app, stage, {}, path, min(users, made.users), "", 8.0, running)
 
 
 def _side(
-    name: str, app: str, stage: Stage, told: dict[str, str], path: str, users: int, headers: str,
-    first_rate: float, running: list[subprocess.Popen[bytes]],
+    name: str, app: Sequence[str], stage: Stage, told: dict[str, str], path: str, users: int,
+    headers: str, first_rate: float, running: list[subprocess.Popen[bytes]],
 ) -> Side:  # fmt: skip
     port, begun = _free_port(), time.monotonic()
-    server = ["--host", LOOPBACK, "--port", str(port), "--no-access-log", "--factory", app]
+    server = ["--host", LOOPBACK, "--port", str(port), *app]
     log = Path(tempfile.gettempdir()) / f"millrace-bench-{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes this checkout ready: uv, Java 17, Maven, redis-server, OpenMP, a C compiler, the environment, the jars.
-# `setup.sh bench` adds the packages that the benchmarks stand beside.
+# `setup.sh bench` adds the packages that the benchmarks stand beside, `setup.sh test` Chromium.
 # Each step is skipped when it is done already, so calling it twice costs a second.
 set -eu
 cd "$(dirname "$0")/.."
@@ -98,6 +98,13 @@ if [ -n "$missing" ]; then
   else
     fail "missing: $missing- install a full Java 17, Maven, redis-server, the OpenMP runtime and a C compiler, then \`make setup\`."
   fi
+fi
+# The storefront's tests want a browser; without one they are skipped, except by CI, where they fail.
+has_browser() { command -v chromium >/dev/null || command -v google-chrome >/dev/null; }
+if [ "${1:-}" = test ] && ! has_browser; then
+  say '  installing chromium …'
+  ! may_install || (install_packages chromium) >"$tools/setup.log" 2>&1 </dev/null || true
+  has_browser || say '  no Chromium: the storefront is not tested; `sudo apt-get install -y chromium` adds it.'
 fi
 JAVA_HOME=$(find_java)
 export JAVA_HOME

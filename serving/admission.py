@@ -8,6 +8,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.middleware import SECURITY_HEADERS
 from serving.problems import MEDIA_TYPE, body
 from serving.telemetry import Telemetry
 
@@ -25,11 +26,18 @@ REFUSAL: Final[tuple[Message, Message]] = (
             (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", str(len(BODY)).encode()),
             (b"retry-after", str(RETRY_AFTER_S).encode()),
-            (b"x-content-type-options", b"nosniff"),
+            *SECURITY_HEADERS,
         ],
     },
     {"type": "http.response.body", "body": BODY},
 )
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """The refusal as an app, for what has to be put around it."""
+    start, said = REFUSAL
+    await send({**start, "headers": list(start["headers"])})
+    await send(said)
 
 
 class Lane:
@@ -84,9 +92,11 @@ class Admission:
     """Two lanes, so that writes which wait for Kafka leave the reads their slots."""
 
     def __init__(
-        self, app: ASGIApp, slots: int, queue: int, patience_ms: int, telemetry: Telemetry
-    ) -> None:
+        self, app: ASGIApp, slots: int, queue: int, patience_ms: int, telemetry: Telemetry,
+        refusal: ASGIApp = refuse,
+    ) -> None:  # fmt: skip
         self._app = app
+        self._refusal = refusal
         self._patience_s = patience_ms / 1_000
         self._reads, self._writes = Lane(slots, queue), Lane(slots, queue)
         self._refused = telemetry.turned_away.labels("overload")
@@ -98,8 +108,7 @@ class Admission:
         lane = self._writes if scope["method"] in WRITES else self._reads
         if not await lane.enter(self._patience_s):
             self._refused.inc()
-            for message in REFUSAL:
-                await send(message)
+            await self._refusal(scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any, Final
 
 from fastapi import FastAPI
 from opentelemetry.sdk.trace.export import SpanExporter
@@ -15,10 +16,10 @@ from threadpoolctl import threadpool_limits
 from feature_store.declaration import load
 from feature_store.settings import Settings
 from serving import logs, problems
-from serving.admission import Admission
+from serving.admission import Admission, refuse
 from serving.connect import connect
 from serving.drain import Closing
-from serving.middleware import Bounds, Observed
+from serving.middleware import Bounds, Caught, Observed
 from serving.parts import Parts
 from serving.routes import routers
 from serving.segments import Segments
@@ -30,6 +31,18 @@ DESCRIPTION = """
 Recommendations that take the last click into account, say where each item came from and why, and
 keep coming when a store is out. Errors are `application/problem+json` (RFC 9457).
 """
+
+PROBLEM: Final[dict[str, Any]] = {"content": {problems.MEDIA_TYPE: {}}}
+#: What a caller that is refused for now is told besides.
+LATER: Final[dict[str, Any]] = {
+    "model": problems.ProblemDetails,
+    "headers": {
+        "Retry-After": {
+            "description": "Seconds after which to try again.",
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    },
+}
 
 
 def create_app() -> FastAPI:
@@ -65,8 +78,8 @@ def app_of(parts: Parts, spans: SpanExporter | None = None) -> FastAPI:
         redirect_slashes=False,
         openapi_url=None,  # `routes/docs.py` serves both, with a policy and without another server
         responses={
-            "4XX": {"model": problems.ProblemDetails, "content": {problems.MEDIA_TYPE: {}}},
-            "5XX": {"model": problems.ProblemDetails, "content": {problems.MEDIA_TYPE: {}}},
+            **{code: {"model": problems.ProblemDetails, **PROBLEM} for code in ("4XX", "5XX")},
+            **{code: {**PROBLEM, **LATER} for code in (429, 503)},
         },
     )
     app.state.parts = parts
@@ -88,14 +101,9 @@ def _surround(app: FastAPI, rules: ServingSettings, telemetry: Telemetry) -> Non
         body_bytes=rules.max_body_bytes,
         body_deadline_s=rules.body_deadline_s,
     )
+    app.add_middleware(Caught)
     if rules.cors:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=sorted(rules.cors),
-            allow_methods=["GET", "POST", "PUT"],
-            allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["Retry-After", "X-Request-ID"],
-        )
+        app.add_middleware(CORSMiddleware, **_cors(rules))
     app.add_middleware(Observed, telemetry=telemetry)
     app.add_middleware(Segments)
     app.add_middleware(
@@ -104,4 +112,15 @@ def _surround(app: FastAPI, rules: ServingSettings, telemetry: Telemetry) -> Non
         queue=rules.queue,
         patience_ms=rules.queue_ms,
         telemetry=telemetry,
+        # Outside of all others, it has to say by itself which pages may read it.
+        refusal=CORSMiddleware(refuse, **_cors(rules)) if rules.cors else refuse,
     )
+
+
+def _cors(rules: ServingSettings) -> dict[str, Any]:
+    return {
+        "allow_origins": sorted(rules.cors),
+        "allow_methods": ["GET", "POST", "PUT"],
+        "allow_headers": ["Authorization", "Content-Type"],
+        "expose_headers": ["Retry-After", "X-Request-ID"],
+    }

@@ -128,6 +128,29 @@ def _repeated(query: bytes) -> str | None:
     return None
 
 
+class Caught:
+    """Makes a bug a 500 here, inside of what gives every answer its headers, and logs it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def watched(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise  # too late for an answer: the server ends the connection, and logs it
+            log.exception("unexpected")
+            await problems.unexpected()(scope, receive, send)
+
+
 class Observed:
     """Counts, times and logs every request, and gives it an id."""
 

@@ -79,6 +79,11 @@ def response(
     return Response(body(status, detail, **more), status, dict(headers or {}), MEDIA_TYPE)
 
 
+def unexpected() -> Response:
+    """What a caller is told of a bug."""
+    return response(500, "Something broke on our side; it was logged.")
+
+
 def install(app: FastAPI) -> None:
     """Makes every error of the app a problem."""
 
@@ -96,4 +101,4 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def _unexpected(_: Request, __: Exception) -> Response:
-        return response(500, "Something broke on our side; it was logged.")
+        return unexpected()

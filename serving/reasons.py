@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -29,17 +29,22 @@ FITTING: Final = "goes with"
 SIMILAR: Final = "similar to"
 PINNED: Final = "picked by the shop"
 TRENDING: Final = "trending now"
+AREA: Final = "popular in your area now"
 POPULAR: Final = "popular"
 TASTE: Final = "people with your taste bought this"
 
 
 class Reasons:
-    """The reasons of one answer, for items at `positions`. `about`: items its page is about."""
+    """The reasons of one answer, for items at `positions`.
+
+    `about`: items its page is about; `local`: items that trend in the person's country.
+    """
 
     def __init__(
         self, bundle: Bundle, catalogue: Catalogue, user: UserState, positions: Ints,
-        about: Sequence[str] = (),
+        about: Sequence[str] = (), local: Collection[str] = (),
     ) -> None:  # fmt: skip
+        self._local = local
         self._catalogue = catalogue
         self._bought = Counter(r.item_id for r in user.recents if r.type == "purchase")
         self._seen = {r.item_id: r for r in reversed(user.recents) if r.type in VERBS}
@@ -63,11 +68,9 @@ class Reasons:
             return self._own(item_id)
         if seed := self._near.get(position):
             return f"because you {VERBS[seed.type]} {self._title(seed.item_id)}"
-        if "als" in sources:
-            return TASTE
-        if "covisitation" in sources or "content" in sources:
-            return "goes with what you usually pick"
-        return TRENDING if "trending" in sources else POPULAR
+        if item_id in self._local:
+            return AREA
+        return _general(sources)
 
     def _own(self, item_id: str) -> str:
         times = self._bought[item_id]
@@ -83,6 +86,15 @@ class Reasons:
         card = self._catalogue.get(item_id)
         title = card.title if card else item_id
         return title if len(title) <= TITLE_SHOWN else title[: TITLE_SHOWN - 1] + "…"
+
+
+def _general(sources: tuple[str, ...]) -> str:
+    """What can be said of an item by the sources that offered it."""
+    if "als" in sources:
+        return TASTE
+    if "covisitation" in sources or "content" in sources:
+        return "goes with what you usually pick"
+    return TRENDING if "trending" in sources else POPULAR
 
 
 def _seeds(bundle: Bundle, user: UserState) -> list[Recent]:

@@ -150,7 +150,8 @@ class Recommender:
             return pinned + new
         user, bundle = situation.features.user, situation.live.bundle
         positions = ranking.kept.positions[list(page.rows)]
-        reasons = Reasons(bundle, self.catalogue, user, positions, situation.about)
+        local = self.trending.local(user)
+        reasons = Reasons(bundle, self.catalogue, user, positions, situation.about, local)
         return pinned + _ranked(ranking, page.rows, reasons) + new
 
     def _pinned(self, rules: Rules) -> list[Card]:

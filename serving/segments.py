@@ -11,6 +11,7 @@ import re
 from typing import Annotated, Final
 from urllib.parse import unquote
 
+from fastapi import Path
 from pydantic import BeforeValidator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,6 +28,7 @@ def restore(said: object) -> object:
 
 #: An id as a segment of a path.
 PathId = Annotated[Identifier, BeforeValidator(restore)]
+ItemId = Annotated[PathId, Path(examples=["1082185"])]
 
 
 class Segments:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
-from feature_store.stores.base import StoreUnavailable, TrendingList
+from feature_store.stores.base import StoreUnavailable, TrendingList, UserState
 from feature_store.trending import EVERYWHERE, TRENDING, in_country
 from serving.guard import Ladder
+
+#: The window whose lists say what moves in somebody's country now.
+LOCAL: Final = "1h"
 
 
 class Trending:
@@ -42,6 +46,12 @@ class Trending:
     def published(self, window: str) -> TrendingList | None:
         """The newest list known of a window."""
         return self._lists.get(window)
+
+    def local(self, user: UserState) -> frozenset[str]:
+        """What moves in the country of a person's profile; nothing where it is not known."""
+        country = (user.profile or {}).get("country")
+        listed = self.top(LOCAL, country=country) if isinstance(country, str) and country else ()
+        return frozenset(item_id for item_id, _ in listed)
 
     def top(
         self, window: str, category: str | None = None, country: str | None = None

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from infra.stack.http import get_status
 from infra.stack.ports import LOOPBACK
 from infra.stack.service import Service
+
+#: The app behind its own edge: tests and benchmarks start it so too.
+EDGE: Final = (
+    "--no-access-log", "--http", "serving.wire:BoundedProtocol", "--ws", "none",
+    "--no-server-header", "--factory", "serving.app:create_app",
+)  # fmt: skip
 
 
 class Serving(Service):
@@ -26,17 +32,8 @@ class Serving(Service):
 
     def command(self) -> list[str]:
         """One process."""
-        server = ["--host", LOOPBACK, "--port", str(self.port), "--no-access-log"]
-        edge = ["--http", "serving.wire:BoundedProtocol", "--ws", "none", "--no-server-header"]
-        return [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            *server,
-            *edge,
-            "--factory",
-            "serving.app:create_app",
-        ]
+        address = ["--host", LOOPBACK, "--port", str(self.port)]
+        return [sys.executable, "-m", "uvicorn", *address, *EDGE]
 
     def extra_environment(self) -> dict[str, str]:
         """Open to this machine and to nobody else, unless the caller's environment says more."""

@@ -17,7 +17,7 @@ from serving.parts import Parts, Running
 from serving.problems import Problem
 from serving.routes.recommendations import Price
 from serving.security import READ
-from serving.segments import PathId
+from serving.segments import ItemId
 from serving.similar import similar
 
 router = APIRouter(prefix="/api", tags=["items"])
@@ -27,20 +27,26 @@ class Search(BaseModel):
     """What to look for."""
 
     model_config = ConfigDict(extra="forbid")
-    q: str = Field("", max_length=128, description="Words, all of which must occur.")
-    category: Identifier | None = Field(None, description="At any level of an item's category.")
-    brand: Identifier | None = Field(None, description="Exactly this brand.")
-    price_min: Price | None = Field(None, description="In major units.")
-    price_max: Price | None = Field(None, description="In major units.")
-    limit: int = Field(20, ge=1, le=100)
-    cursor: Identifier | None = Field(None, description="`next_cursor` of the page before.")
+    q: str = Field(
+        "", max_length=128, description="Words, all of which must occur.", examples=["milk"]
+    )
+    category: Identifier | None = Field(
+        None, description="At any level of an item's category.", examples=["PRODUCE"]
+    )
+    brand: Identifier | None = Field(None, description="Exactly this brand.", examples=["National"])
+    price_min: Price | None = Field(None, description="In major units.", examples=[1.5])
+    price_max: Price | None = Field(None, description="In major units.", examples=[20])
+    limit: int = Field(20, ge=1, le=100, examples=[5])
+    cursor: Identifier | None = Field(
+        None, description="`next_cursor` of the page before.", examples=["1082185"]
+    )
 
 
 class Near(BaseModel):
     """How many."""
 
     model_config = ConfigDict(extra="forbid")
-    limit: int = Field(10, ge=1, le=50)
+    limit: int = Field(10, ge=1, le=50, examples=[5])
 
 
 @router.get("/items", response_model=ItemList, dependencies=[READ])
@@ -58,7 +64,7 @@ def search(wanted: Annotated[Search, Query()], parts: Running) -> Response:
 
 
 @router.get("/items/{item_id}", response_model=ItemAnswer, dependencies=[READ])
-def item(item_id: PathId, parts: Running) -> Response:
+def item(item_id: ItemId, parts: Running) -> Response:
     """One item. 404 when no store knows it; while none answers, what is known without them."""
     told, failed = _told([item_id], parts)
     said = told.get(item_id)
@@ -71,7 +77,7 @@ def item(item_id: PathId, parts: Running) -> Response:
 
 
 @router.get("/items/{item_id}/similar", response_model=SimilarItems, dependencies=[READ])
-def similar_items(item_id: PathId, wanted: Annotated[Near, Query()], parts: Running) -> Response:
+def similar_items(item_id: ItemId, wanted: Annotated[Near, Query()], parts: Running) -> Response:
     """What goes with an item, for nobody in particular: bought together, alike, same taste."""
     live = parts.champion.live
     card = parts.catalogue.get(item_id)

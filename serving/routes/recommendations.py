@@ -18,7 +18,7 @@ from serving.body import Body, describe, parsed
 from serving.catalogue import Filter
 from serving.parts import Parts, Running
 from serving.security import READ, WHOLE, Asking
-from serving.segments import PathId
+from serving.segments import ItemId, PathId
 
 router = APIRouter(prefix="/api", tags=["recommendations"])
 
@@ -29,25 +29,33 @@ class Wanted(BaseModel):
     """What a list may be asked to be; unknown parameters are refused, so that typos show."""
 
     model_config = ConfigDict(extra="forbid")
-    limit: int = Field(10, ge=1, le=100, description="How many items.")
+    limit: int = Field(10, ge=1, le=100, description="How many items.", examples=[5])
     page: int = Field(1, ge=1, le=30, description="Counted from where the cursor stands.")
     cursor: str | None = Field(
         None,
         pattern=CURSOR,
+        examples=["q2cV0Jf1"],
         description="`next_cursor` of the page before. Pages of one cursor never repeat an item, "
         "whatever happens in between; with `page` alone they may.",
     )
-    category: Identifier | None = Field(None, description="At any level of an item's category.")
-    brand: Identifier | None = Field(None, description="Exactly this brand.")
-    price_min: Price | None = Field(None, description="In major units.")
-    price_max: Price | None = Field(None, description="In major units.")
-    exclude: list[Identifier] = Field([], max_length=100, description="Items to leave out.")
+    category: Identifier | None = Field(
+        None, description="At any level of an item's category.", examples=["PRODUCE"]
+    )
+    brand: Identifier | None = Field(None, description="Exactly this brand.", examples=["National"])
+    price_min: Price | None = Field(None, description="In major units.", examples=[1.5])
+    price_max: Price | None = Field(None, description="In major units.", examples=[20])
+    exclude: list[Identifier] = Field(
+        [], max_length=100, description="Items to leave out.", examples=[["995242"]]
+    )
     context: Context = Field(
         Context.HOME,
         description="The page that the list is for. `cart`: what goes with the cart comes first.",
+        examples=["item"],
     )
     item_id: Identifier | None = Field(
-        None, description="The item a page shows: what goes with it comes first."
+        None,
+        description="The item a page shows: what goes with it comes first.",
+        examples=["1082185"],
     )
     diversity: float = Field(
         0.0, ge=0, le=1, allow_inf_nan=False,
@@ -79,7 +87,9 @@ class Wanted(BaseModel):
 class WantedOfSession(Wanted):
     """The same for somebody who is known by a session only."""
 
-    session_id: Identifier = Field(description="As in the interactions of this session.")
+    session_id: Identifier = Field(
+        description="As in the interactions of this session.", examples=["tab-7"]
+    )
 
 
 class Given(BaseModel):
@@ -135,7 +145,7 @@ def recommendations(
     "/recommendations/{user_id}/why/{item_id}", response_model=WhyAnswer, dependencies=[READ]
 )
 def why(
-    user_id: PathId, item_id: PathId, wanted: Annotated[Wanted, Query()], parts: Running
+    user_id: PathId, item_id: ItemId, wanted: Annotated[Wanted, Query()], parts: Running
 ) -> Response:
     """Why an item is, or is not, in the list that the same query would get now."""
     return parts.recommender.why(wanted.ask(user_id), item_id).response()

@@ -15,7 +15,9 @@ router = APIRouter(prefix="/api", tags=["users"])
 
 
 @router.get("/users", response_model=UserSample, dependencies=[WHOLE])
-def sample(parts: Running, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
+def sample(
+    parts: Running, limit: Annotated[int, Query(ge=1, le=100, examples=[5])] = 20
+) -> Response:
     """Some users with a history, the same until the next bundle."""
     live = parts.champion.live
     return UserSample(

@@ -28,9 +28,9 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     window: WindowName = "1h"
-    category: Identifier | None = None
-    country: Country | None = None
-    limit: int = Field(20, ge=1, le=100)
+    category: Identifier | None = Field(None, examples=["PRODUCE"])
+    country: Country | None = Field(None, examples=["NO"])
+    limit: int = Field(20, ge=1, le=100, examples=[5])
 
 
 @router.get("/trending", response_model=TrendingAnswer, dependencies=[READ])

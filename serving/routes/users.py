@@ -44,10 +44,13 @@ class Page(BaseModel):
     """Which part of a history."""
 
     model_config = ConfigDict(extra="forbid")
-    limit: int = Field(50, ge=1, le=200)
+    limit: int = Field(50, ge=1, le=200, examples=[5])
     type: InteractionType | None = Field(None, description="Only this kind.")
     cursor: str | None = Field(
-        None, pattern=r"^[0-9]{1,15}:[^\x00-\x1f\x7f]{1,256}$", description="Of the page before."
+        None,
+        pattern=r"^[0-9]{1,15}:[^\x00-\x1f\x7f]{1,256}$",
+        description="Of the page before.",
+        examples=["1700000000000:e1"],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,15 +18,47 @@ from feature_store.stores.base import Recent, Store
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
 from models.registry import Registry, Version
-from tests.faults.matrix import KNOWN
-from tests.faults.proxy import Proxy
+from tests.faults.matrix import ALSO, KNOWN
+from tests.faults.proxy import Fault, Proxy
 from tests.faults.visitors import Visitors
 from tests.integration.test_serving import list_for, serving, stock, wait_for
 from tests.unit.serving.world import HISTORY, publish_bundle, recent
 
 USERS: Final = (KNOWN, KNOWN, KNOWN, "nobody")
 DAY_S: Final = 86_400
+REFUSED: Final = "millrace_serving_bundles_refused_total "
 CLICK: Final = {"user_id": KNOWN, "item_id": "tea", "type": "click"}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The bundle that arrives, which can be corrupt: damaged after its hashes were taken."""
+
+    registry: Registry
+    good: Version
+    where: Path
+    http: httpx.Client
+
+    @property
+    def hurt(self) -> float:
+        """How many bundles the API has refused."""
+        lines = self.http.get("/metrics").text.splitlines()
+        return sum(float(line.split()[1]) for line in lines if line.startswith(REFUSED))
+
+    @contextmanager
+    def fault(self, _: Fault) -> Iterator[None]:
+        """A corrupt bundle is promoted, and the good one again at the end."""
+        path = publish_bundle(self.where / "corrupt", rows=HISTORY[:-3])
+        target = path / "popularity.npy"
+        target.write_bytes(target.read_bytes()[:-1] + b"\x07")
+        before = self.hurt
+        self.registry.promote(self.registry.publish(path))
+        try:
+            wait_for(lambda: self.hurt > before)
+            yield
+        finally:
+            self.registry.promote(self.good)
+            shutil.rmtree(path)
 
 
 @dataclass(frozen=True)
@@ -33,14 +66,14 @@ class Shop:
     """The API, what stands behind it, and a way around the proxies."""
 
     http: httpx.Client
-    proxies: dict[str, Proxy]
+    proxies: dict[str, Proxy | ModelFile]
     stores: Sequence[Store]
     registry: Registry
     versions: tuple[Version, Version]
 
     def visitors(self, rate: float) -> Visitors:
-        """A load of known and unknown users."""
-        return Visitors(str(self.http.base_url), USERS, rate)
+        """A load of known and unknown users, and of every other read."""
+        return Visitors(str(self.http.base_url), USERS, rate, also=ALSO)
 
     def healthy(self, rate: float, seconds: float) -> float:
         """p99 (s) of that load while nothing is wrong."""
@@ -111,10 +144,18 @@ def open_shop(settings: Settings, where: Path, **environment: str) -> Iterator[S
                 "mlflow": f"http://{proxies['mlflow'].address}",
             }
         )
-        said = {"MILLRACE_SERVING_CHAMPION_S": "0.5", "MILLRACE_SERVING_KAFKA_DEADLINE_MS": "1000"}
+        said = {
+            "MILLRACE_SERVING_CHAMPION_S": "0.5",
+            "MILLRACE_SERVING_KAFKA_DEADLINE_MS": "1000",
+            # A kept list would hide what a fault does to the making of one.
+            "MILLRACE_SERVING_RESULT_S": "0",
+        }
         http = closing.enter_context(serving(behind, where / "log", **said | environment))
-        shop = Shop(http, proxies, stores, registry, (versions[0], versions[1]))
+        model = ModelFile(registry, versions[0], where, http)
+        hurtable = proxies | {"model": model}
+        shop = Shop(http, hurtable, stores, registry, (versions[0], versions[1]))
         wait_for(lambda: shop.bundle() == versions[0].bundle_id)
         shop.personal_again()
         shop.accepts_again()
+        http.get(f"/api/recommendations/{KNOWN}/why/tea")  # the first one imports LightGBM
         yield shop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,8 +46,11 @@ def test_the_truth_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("planted", "found"),
     [
-        (visit(status=500), "status 500"),
-        (visit(status=NO_ANSWER), "status 599"),
+        (visit(status=500), "list: status 500"),
+        (visit(status=NO_ANSWER), "list: status 599"),
+        (replace(visit(status=503), kind="search"), "search: status 503"),
+        (replace(visit(degraded=[]), kind="history"), "does not say that redis is out"),
+        (replace(visit(user="", items="abcd"), kind="posted"), "too few items"),
         (visit(items="abcd"), "too few items"),
         (visit(items="aabcd"), "the same twice"),
         (visit(items="abcdz"), "no such item"),

@@ -29,7 +29,9 @@ ONE: Final = [Cell(frozenset({name}), fault) for name in ("redis", "cassandra", 
               for fault in FAULTS]  # fmt: skip
 BOTH: Final = [Cell(frozenset({"redis", "cassandra"}), fault) for fault in FAULTS]
 ALL: Final = [Cell(frozenset({"redis", "cassandra", "mlflow", "kafka"}), fault) for fault in FAULTS]
+MODEL: Final = Cell(frozenset({"model"}), Fault.GARBAGE)
 QUICK: Final = [
+    MODEL,
     Cell(frozenset({"redis"}), Fault.HANGS),
     Cell(frozenset({"redis"}), Fault.GARBAGE),
     Cell(frozenset({"cassandra"}), Fault.RESET),
@@ -50,7 +52,7 @@ def test_the_matrix_in_short(shop: Shop, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.trial
 def test_the_matrix(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    found = {str(cell): suffer(shop, cell, LASTS_S, capsys) for cell in [*ONE, *BOTH, *ALL]}
+    found = {str(cell): suffer(shop, cell, LASTS_S, capsys) for cell in [*ONE, *BOTH, *ALL, MODEL]}
     assert not {cell: wrong for cell, wrong in found.items() if wrong}
 
 

@@ -20,10 +20,21 @@ NO_ANSWER = 599
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Another read than a person's list, by what it is about; with a body it is posted."""
+
+    kind: str
+    user: str
+    path: str
+    body: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Visit:
     """One request: when it was to be sent, how long it took from then, and what came back.
 
-    `sent` is when it was: later, where the visitors' own machine was busy.
+    `sent` is when it was: later, where the visitors' own machine was busy. `kind` is "list", or
+    that of what was `Asked`.
     """
 
     user: str
@@ -32,6 +43,7 @@ class Visit:
     seconds: float
     status: int
     said: dict[str, Any] = field(repr=False)
+    kind: str = "list"
 
     @property
     def items(self) -> list[str]:
@@ -42,8 +54,14 @@ class Visit:
 class Visitors:
     """`with Visitors(http, users, rate) as visitors:` … then `visitors.visits`."""
 
-    def __init__(self, base_url: str, users: Sequence[str], rate: float, k: int = 5) -> None:
-        """`rate` requests a second, in turn for each of `users`, `k` items each."""
+    def __init__(
+        self, base_url: str, users: Sequence[str], rate: float, k: int = 5,
+        also: Sequence[Asked] = (),
+    ) -> None:  # fmt: skip
+        """`rate` requests a second, in turn the list of each of `users`, `k` items each; with
+        `also`, every other one is one of those.
+        """
+        self._also = also
         self.visits: list[Visit] = []
         self._users = users
         self._rate = rate
@@ -68,13 +86,23 @@ class Visitors:
                 due = begun + number / self._rate
                 if self._enough.wait(max(0.0, due - time.monotonic())):
                     return
-                crowd.submit(self._visit, self._users[number % len(self._users)], due)
+                crowd.submit(self._visit, self._asked(number), due)
 
-    def _visit(self, user: str, due: float) -> None:
+    def _asked(self, number: int) -> Asked:
+        if self._also:
+            number, other = divmod(number, 2)
+            if other:
+                return self._also[number % len(self._also)]
+        user = self._users[number % len(self._users)]
+        return Asked("list", user, f"/api/recommendations/{user}?limit={self._k}")
+
+    def _visit(self, asked: Asked, due: float) -> None:
         sent = time.monotonic()
+        method = "GET" if asked.body is None else "POST"
         try:
-            answer = self._http.get(f"/api/recommendations/{user}", params={"limit": self._k})
+            answer = self._http.request(method, asked.path, json=asked.body)
             status, said = answer.status_code, orjson.loads(answer.content)
         except (httpx.TransportError, ValueError) as error:
             status, said = NO_ANSWER, {"error": repr(error)}
-        self.visits.append(Visit(user, due, sent, time.monotonic() - due, status, said))
+        took = time.monotonic() - due
+        self.visits.append(Visit(asked.user, due, sent, took, status, said, asked.kind))

@@ -22,6 +22,7 @@ from feature_store.settings import Settings
 from feature_store.stores.base import Store
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
+from infra.stack.serving import EDGE
 from models.registry import Registry
 from tests.unit.serving.world import HISTORY, ITEMS, ids, publish_bundle, recent, record, trending
 
@@ -40,10 +41,10 @@ def serving(settings: Settings, log: Path, **environment: str) -> Iterator[httpx
     """The API under uvicorn with these settings, once it lives; stopped by SIGTERM."""
     said = {f"MILLRACE_{name}".upper(): str(value) for name, value in settings.model_dump().items()}
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--no-access-log"]
+    command = [sys.executable, "-m", "uvicorn", "--port", str(port), *EDGE]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, "--factory", "serving.app:create_app"],
+            command,
             env=os.environ | said | environment,
             stdout=output,
             stderr=output,

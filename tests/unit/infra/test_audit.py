@@ -30,3 +30,12 @@ def test_an_advisory_fails_and_silence_is_said_to_be_silence(
 ) -> None:
     assert verdict(None if packages is None else {"dependencies": packages}) == code
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("ci", "loud"), [("true", True), ("", False)])
+def test_ci_cannot_overlook_that_nothing_was_audited(
+    ci: str, loud: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    assert verdict(None) == 0
+    assert ("did NOT look for advisories" in capsys.readouterr().err) == loud

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
+import pytest
 
+from feature_store.declaration import Entity
+from feature_store.stores.base import Record, TrendingList
+from feature_store.tiles import Version
 from models.rows import columns
+from serving.reasons import AREA
 from tests.unit.serving.world import (
     DECLARATION,
     NOW,
@@ -93,3 +98,15 @@ def test_no_leaf_category_fills_a_list_that_has_others(world: World) -> None:
     world.did("ann", *(recent(i, "click") for i in ("milk", "butter", "cheese", "yoghurt")))
     shown = ids(world.list_for("ann", limit=6))
     assert sum(item in {"milk", "butter", "cheese", "yoghurt"} for item in shown) <= 2
+
+
+@pytest.mark.parametrize(("country", "told"), [("NO", True), ("SE", False), (7, False)])
+def test_what_moves_in_a_persons_country_says_so(world: World, country: object, told: bool) -> None:
+    lists = {"": [("tea", 2.0)], "country:NO": [("juice", 2.0), ("milk", 1.0)]}
+    world.hot.publish_trending(TrendingList("1h", NOW, lists))
+    profile = orjson.dumps({"user_id": "ann", "country": country}).decode()
+    world.hot.write_records([Record(Entity.USER, "ann", Version(NOW, 0, 0), profile)])
+    world.settle()
+    reasons = {item["id"]: item["reason"] for item in world.list_for("ann")["items"]}
+    assert (reasons["juice"] == AREA) == told
+    assert reasons["milk"] == "from your history"  # what is her own says so

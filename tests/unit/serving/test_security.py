@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,28 @@ def test_keys_that_are_refused_cost_nobody_a_quota(locked: World) -> None:
     for _ in range(5):
         assert call(locked, "GET", "/api/items", slow + "x").status_code == 401
     assert call(locked, "GET", "/api/items", slow).status_code == 200
+
+
+def trail(world: World) -> list[tuple[str, bool]]:
+    """What the trail says was done, and whether it was allowed."""
+    lines = map(json.loads, world.rules.audit.read_text().splitlines())
+    return [(line["did"], line["allowed"]) for line in lines]
+
+
+def test_calls_of_an_administrator_leave_a_line_and_so_do_refused_ones(locked: World) -> None:
+    rules = {"blocked": ["milk"]}
+    for scopes, status in ((EVERYTHING, 200), (frozenset({Scope.READ, Scope.WRITE}), 403)):
+        token = key(locked, scopes)
+        answer = locked.http.put("/api/admin/rules", json=rules, headers=bearer(token))
+        assert answer.status_code == status
+        assert token.split("_", 2)[2] not in locked.rules.audit.read_text()
+    assert trail(locked) == [("PUT /api/admin/rules", True), ("PUT /api/admin/rules", False)]
+
+
+def test_what_cannot_be_noted_is_not_done(locked: World) -> None:
+    locked.rules.audit.mkdir()
+    rules = {"blocked": ["milk"]}
+    answer = locked.http.put("/api/admin/rules", json=rules, headers=bearer(key(locked)))
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert not locked.parts.curation.now.blocked
