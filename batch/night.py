@@ -173,9 +173,10 @@ class Tonight:
             verdict = Verdict(**self._done("judge")["gate"])
             path, measured = self._bundle("bundle"), self._bundle("measured")
             done = publish(self.registry, self.night.key, path, measured, verdict, self._describe)
-            said.append(f"{path.name} {'promoted' if verdict.passed else 'not promoted'}")
+            said.append(f"{path.name} {'promoted' if done.verdict.passed else 'not promoted'}")
             champion = done.champion
             return {
+                "gate": asdict(done.verdict),
                 "bundle": path.name,
                 "version": done.version.version,
                 "champion": champion.version if champion else None,
@@ -188,7 +189,8 @@ class Tonight:
         """Lists made in advance by the champion, when tonight made it."""
 
         def work(said: list[str]) -> Facts:
-            if self._done("judge")["gate"]["reasons"]:
+            done = self._done("publish")
+            if done["champion"] != done["version"]:
                 said.append("the lists of an earlier champion stay")
             else:
                 loaded = Bundle.load(self._bundle("bundle"), self.declaration)
@@ -235,9 +237,9 @@ class Tonight:
         rival = rematch(self.registry, self.teacher, self.night.root / "rival")
         if rival and rival.outcomes:
             rival.outcomes.write(self.night.root / "rival.parquet")
-        skewed, registered = self._done("compare")["skew"], self.registry.of_night(self.night.key)
+        skewed = self._done("compare")["skew"]
         differing = skewed["mismatched"] if skewed else None
-        verdict = judge(Evidence(ours, canary, rival, differing, registered))
+        verdict = judge(Evidence(ours, canary, rival, differing))
         said.append("passed" if verdict.passed else f"refused, {'; '.join(verdict.reasons)}")
         return {
             "gate": asdict(verdict),
