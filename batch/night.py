@@ -129,12 +129,15 @@ class Tonight:
         def work(said: list[str]) -> Facts:
             done = reconcile(self.settings, self.lake, self.declaration.fingerprint)
             said.extend(str(one) for one in done)
-            return {"reconciled": [asdict(one) for one in done]}
+            missed = [one.store for one in done if one.unavailable]
+            return {"reconciled": [asdict(one) for one in done], "missed": missed}
 
         return self.night.stage("reconcile", work)
 
     def need(self) -> Need:
         """Whether there is reason to learn."""
+        if (self.night.said("precompute") or {}).get("missed"):
+            return Need(True, "not every store has the lists made in advance")
         last = Learned.of(read_json(self._memory))
         champion = self.registry.champion() is not None
         return need(
@@ -189,13 +192,14 @@ class Tonight:
         """Lists made in advance by the champion, when tonight made it."""
 
         def work(said: list[str]) -> Facts:
-            done = self._done("publish")
+            done, missed = self._done("publish"), list[str]()
             if done["champion"] != done["version"]:
                 said.append("the lists of an earlier champion stay")
             else:
                 loaded = Bundle.load(self._bundle("bundle"), self.declaration)
-                said += precompute(self.settings, self.teacher, loaded, self.night.began_at)
-            return {"lists": list(said)}
+                told, missed = precompute(self.settings, self.teacher, loaded, self.night.began_at)
+                said += told
+            return {"lists": list(said), "missed": missed}
 
         return self.night.stage("precompute", work)
 
