@@ -30,7 +30,7 @@ from batch.recipe import Recipe
 from batch.reconcile import reconcile
 from batch.recount import recount
 from batch.rematch import rematch
-from batch.report import Story, describe, params
+from batch.report import Story, describe, params, refusal
 from batch.stages import BEGUN, Facts, Night, made_by
 from batch.validate import validate
 from feature_store.declaration import Declaration, load
@@ -39,7 +39,7 @@ from feature_store.settings import Settings
 from feature_store.topics import INTERACTIONS, TOPICS
 from models import bundle
 from models.bundle import Bundle
-from models.registry import NIGHT, Registry
+from models.registry import NIGHT, Registry, RegistryUnavailable
 from models.sources import Sources
 from models.tracking import Record
 
@@ -108,6 +108,7 @@ class Tonight:
             said.append(f"{found.checks} checks, {len(found.failures)} failed")
             if found.failures:
                 self.night.finish({"refused": found.failures})  # the next run lands first
+                self._note(refusal(self.night.key, found))
             found.require()
             return {"checks": found.checks, "judged": found.measures}
 
@@ -217,6 +218,13 @@ class Tonight:
             remember(self.settings, self.lake)
         self.night.finish(summary)
         return summary
+
+    def _note(self, record: Record) -> None:
+        """A run without a version, where MLflow answers."""
+        try:
+            self.registry.note(record)
+        except RegistryUnavailable as error:
+            print(f"[nightly] no run says so: {error}", flush=True)
 
     def _learn(self, said: list[str]) -> Facts:
         lesson, root = learn(self.teacher, Progress("learn", 4)), self.night.root
