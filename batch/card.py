@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from batch.outcomes import SLICES
 from models.manifest import Manifest
+
+#: Where the pages of the data gate lie among a run's artefacts, seen from the card.
+DOCS: Final = "data_docs/index.html"
 
 
 def card(manifest: Manifest, facts: Mapping[str, Any], params: Mapping[str, Any]) -> str:
@@ -36,6 +39,8 @@ def card(manifest: Manifest, facts: Mapping[str, Any], params: Mapping[str, Any]
             "| topic | messages | invalid |",
             "|---|---|---|",
             *(f"| {t} | {x['rows']:,} | {x['invalid']:,} |" for t, x in facts["landed"].items()),
+            "",
+            f"The data gate's checks: [Data Docs]({DOCS}), among the artefacts of the run.",
             "",
             "## Not for",
             "",

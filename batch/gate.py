@@ -14,7 +14,6 @@ from batch.canary import Canary
 from batch.outcomes import SERVED, SLICES, Outcomes, as_json
 from batch.rematch import Rival
 from models.evaluation import Difference
-from models.registry import ROLLED_BACK, Version
 from models.sources import SOURCES
 
 #: Part of the rival's NDCG that may be lost at worst (the interval's lower end), over all baskets.
@@ -43,7 +42,6 @@ class Evidence:
     canary: Canary
     rival: Rival | None = None
     skewed: int | None = None
-    registered: Version | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Judges a bundle; a pure function, so that a stored night can be judged again."""
-    reasons = [*evidence.canary.reasons, *_history(evidence)]
+    reasons = list(evidence.canary.reasons)
     notes = ["no served vectors were compared with the log"] if evidence.skewed is None else []
     if evidence.skewed:
         reasons.append(f"{evidence.skewed} served vectors differ from what the log says")
@@ -90,13 +88,6 @@ def compared(ours: Outcomes, theirs: Outcomes) -> dict[str, Difference | None]:
     since = int(theirs.rows["moment"].min()) if len(theirs.rows) else 0
     both = ours.since(since)
     return {column: both.less(theirs, column) for column in (*SLICES, *SOURCES)}
-
-
-def _history(evidence: Evidence) -> Iterator[str]:
-    """A version that a person took back does not return by a rerun of its night."""
-    version = evidence.registered
-    if version and ROLLED_BACK in version.tags:
-        yield f"version {version.version}, the same bundle, was rolled back by hand"
 
 
 def _alone(ours: Outcomes) -> Iterator[str]:

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from batch import compiler
 from batch.lake import Lake
+from batch.session import give_back
 from batch.versions import OPEN, as_of, versions
 from feature_store.aggregates import MEASURES
 from feature_store.events import Interaction
@@ -171,6 +172,7 @@ def read(spark: SparkSession, settings: Settings, lake: Lake) -> History:
         LEFT ANTI JOIN (SELECT user_id, append_time FROM profiles WHERE deleted) AS erased
         ON e.actor = erased.user_id AND e.append_time <= erased.append_time""")
     rows = _rows(kept.toArrow())
+    give_back(spark)
     told = versions(settings, lake, ITEMS)
     described, deleted = _described(told, OPEN - 1), _deleted(told)
     history = History.build([_interaction(*row) for row in rows], described, deleted, told)

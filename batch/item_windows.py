@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from batch.history import History, Known
+from batch.history import History
 from feature_store.aggregates import Count, Distinct, Sum
-from feature_store.declaration import Declaration, Entity, Feature
+from feature_store.declaration import Declaration, Entity
 from feature_store.events import actor_hash
 from feature_store.tiles import Window
+from feature_store.vectors import window_columns
 from models.interactions import Floats, Longs
 
-_NEVER = np.iinfo(np.int64).max
 _Doubles = npt.NDArray[np.float64]
 
 
@@ -26,11 +27,7 @@ class ItemWindows:
     """
 
     def __init__(self, declaration: Declaration, history: History) -> None:
-        self._columns = [
-            _column(feature, window, history)
-            for feature in declaration.of(Entity.ITEM)
-            for window in feature.windows
-        ]
+        self._columns = list(_columns(declaration, history))
         self._values = np.zeros((len(history.items.ids), len(self._columns)), np.float32)
 
     def advance(self, now: int) -> Floats:
@@ -55,15 +52,16 @@ class _Column(Protocol):
 class _Passing:
     """Events in order of time, and how many of them have entered a window and left it."""
 
-    enter: Longs
-    leave: Longs
+    window: Window
+    times: Longs
     entered: int = 0
     left: int = 0
 
     def move(self, now: int) -> tuple[slice, slice]:
-        """Which events enter and which leave on the way to `now`."""
-        entered = int(np.searchsorted(self.enter, now, "left"))
-        left = int(np.searchsorted(self.leave, now, "right"))
+        """Which events enter and which leave on the way to `now`: tiles leave whole."""
+        entered = int(np.searchsorted(self.times, now))
+        oldest = self.window.oldest(now)
+        left = 0 if self.window.from_base else int(np.searchsorted(self.times, oldest))
         fresh, gone = slice(self.entered, entered), slice(self.left, left)
         self.entered, self.left = entered, left
         return fresh, gone
@@ -73,8 +71,8 @@ class _Passing:
 class _Sums:
     """Sums by item; in a window that fades they are kept as of the tile that starts at `origin`.
 
-    `starts` are those of the values' tiles. What fades is no whole number: `inside` counts the
-    events in the window, so that a sum of none is 0 and not what rounding left of it.
+    What fades is no whole number: `inside` counts the events in the window, so that a sum of none
+    is 0 and not what rounding left of it.
     """
 
     passing: _Passing
@@ -82,7 +80,6 @@ class _Sums:
     origin: int
     items: Longs
     values: _Doubles
-    starts: Longs
     totals: _Doubles
     inside: Longs = field(init=False)
 
@@ -117,34 +114,58 @@ class _Sums:
         """What is left of some values at `origin`."""
         if not self.window.half_life_ms:
             return self.values[part]
-        age = (self.origin - self.starts[part]) / self.window.half_life_ms
+        times = self.passing.times[part]
+        age = (self.origin - (times - times % self.window.level.ms)) / self.window.half_life_ms
         left: _Doubles = self.values[part] * np.exp2(-age)
         return left
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Different pairs of item and actor, in order of (item, hash); `of` is each event's pair.
+
+    Those of one item begin at `first[item]`.
+    """
+
+    of: Longs
+    item: Longs
+    hash: Longs
+    first: Longs
+
+    @classmethod
+    def among(cls, history: History, rows: Longs) -> _Pairs:
+        """Of some of the events."""
+        hashes = np.asarray([actor_hash(actor) for actor in history.log.actor_ids], np.int64)
+        item, hashed = history.known.item[rows], hashes[history.known.actor[rows]]
+        order = np.lexsort((hashed, item))
+        new = np.ones(len(rows), bool)
+        new[1:] = (np.diff(item[order]) != 0) | (np.diff(hashed[order]) != 0)
+        pair = np.empty(len(rows), np.int64)
+        pair[order] = np.cumsum(new) - 1
+        item_of, hash_of = item[order][new], hashed[order][new]
+        first = np.searchsorted(item_of, np.arange(len(history.items.ids) + 1)).astype(np.int64)
+        return cls(pair, item_of, hash_of, first)
 
 
 @dataclass
 class _Sketches:
     """Different actors by item: how often each pair of item and actor is in the window.
 
-    Pairs are in order of (item, hash); those of one item begin at `first[item]`. `present` counts
-    the pairs of each item that are in it at all: below its size a sketch is exact.
+    `present` counts the pairs of each item that are in it at all: below its size a sketch is exact.
     """
 
     passing: _Passing
     aggregate: Distinct
-    pair: Longs
-    item_of: Longs
-    hash_of: Longs
-    first: Longs
+    pairs: _Pairs
     count: Longs = field(init=False)
     present: Longs = field(init=False)
 
     def __post_init__(self) -> None:
-        self.count = np.zeros(len(self.item_of), np.int64)
-        self.present = np.zeros(len(self.first) - 1, np.int64)
+        self.count = np.zeros(len(self.pairs.item), np.int64)
+        self.present = np.zeros(len(self.pairs.first) - 1, np.int64)
 
     def move(self, row: Floats, now: int) -> None:
-        fresh, gone = (self.pair[part] for part in self.passing.move(now))
+        fresh, gone = (self.pairs.of[part] for part in self.passing.move(now))
         touched = np.unique(np.concatenate([fresh, gone]))
         if not len(touched):
             return
@@ -152,61 +173,44 @@ class _Sketches:
         np.add.at(self.count, fresh, 1)
         np.subtract.at(self.count, gone, 1)
         change = (self.count[touched] > 0).astype(np.int64) - before
-        np.add.at(self.present, self.item_of[touched], change)
-        items = np.unique(self.item_of[touched[change != 0]])
+        np.add.at(self.present, self.pairs.item[touched], change)
+        items = np.unique(self.pairs.item[touched[change != 0]])
         row[items] = self.present[items]
         for item in items[self.present[items] >= self.aggregate.size]:
-            part = slice(self.first[item], self.first[item + 1])
-            present = self.hash_of[part][self.count[part] > 0]
+            part = slice(self.pairs.first[item], self.pairs.first[item + 1])
+            present = self.pairs.hash[part][self.count[part] > 0]
             row[item] = self.aggregate.value(present[: self.aggregate.size].tolist())
 
 
-def _column(feature: Feature, window: Window, history: History) -> _Column:
-    known = history.known
-    rows = np.flatnonzero(np.isin(known.kind, feature.events))
-    passing = _passing(window, known.time[rows])
-    match feature.aggregate:
-        case Count():
-            return _sums(passing, window, history, rows, np.ones(len(rows)))
-        case Sum(measure):
-            values = known.measures[measure][rows].astype(np.float64)
-            return _sums(passing, window, history, rows, values)
-        case Distinct() as distinct:
-            return _sketches(passing, distinct, history, rows)
-        case other:
-            raise TypeError(f"{feature.name}: teach batch/item_windows.py how {other} shrinks.")
+def _columns(declaration: Declaration, history: History) -> Iterator[_Column]:
+    """In the order of the vectors' columns, made one by one; windows of a feature share events."""
+    known, count = history.known, len(history.items.ids)
+    for feature in declaration.of(Entity.ITEM):
+        rows = np.flatnonzero(np.isin(known.kind, feature.events))
+        times, items = known.time[rows], known.item[rows]
+        match feature.aggregate:
+            case Count():
+                ones = np.broadcast_to(1.0, len(rows))
+                yield from (_sums(w, times, items, ones, count) for w in feature.windows)
+            case Sum(measure):
+                values = known.measures[measure][rows].astype(np.float64)
+                yield from (_sums(w, times, items, values, count) for w in feature.windows)
+            case Distinct() as distinct:
+                pairs = _Pairs.among(history, rows)
+                yield from (_Sketches(_Passing(w, times), distinct, pairs) for w in feature.windows)
+            case other:
+                raise TypeError(f"{feature.name}: teach batch/item_windows.py how {other} shrinks.")
 
 
-def _passing(window: Window, enter: Longs) -> _Passing:
-    if window.from_base:
-        return _Passing(enter, np.full(len(enter), _NEVER))
-    start = enter - enter % window.level.ms
-    return _Passing(enter, start + window.level.ms + window.ms)
-
-
-def _sums(
-    passing: _Passing, window: Window, history: History, rows: Longs, values: _Doubles
-) -> _Sums:
-    known: Known = history.known
-    starts = known.time[rows] - known.time[rows] % window.level.ms
-    origin = int(starts[0]) if len(starts) else 0
-    totals = np.zeros(len(history.items.ids))
-    return _Sums(passing, window, origin, known.item[rows], values, starts, totals)
-
-
-def _sketches(passing: _Passing, distinct: Distinct, history: History, rows: Longs) -> _Sketches:
-    hashes = np.asarray([actor_hash(actor) for actor in history.log.actor_ids], np.int64)
-    item, hashed = history.known.item[rows], hashes[history.known.actor[rows]]
-    order = np.lexsort((hashed, item))
-    new = np.ones(len(rows), bool)
-    new[1:] = (np.diff(item[order]) != 0) | (np.diff(hashed[order]) != 0)
-    pair = np.empty(len(rows), np.int64)
-    pair[order] = np.cumsum(new) - 1
-    item_of, hash_of = item[order][new], hashed[order][new]
-    first = np.searchsorted(item_of, np.arange(len(history.items.ids) + 1)).astype(np.int64)
-    return _Sketches(passing, distinct, pair, item_of, hash_of, first)
+def _sums(window: Window, times: Longs, items: Longs, values: _Doubles, count: int) -> _Sums:
+    origin = window.level.start(int(times[0])) if len(times) else 0
+    return _Sums(_Passing(window, times), window, origin, items, values, np.zeros(count))
 
 
 def windows_at(declaration: Declaration, history: History, now: int) -> Floats:
-    """Every item's windows at one moment, without a walk."""
-    return ItemWindows(declaration, history).advance(now)
+    """Every item's windows at one moment, without a walk and one column at a time."""
+    columns = window_columns(declaration, Entity.ITEM)
+    values = np.zeros((len(history.items.ids), len(columns)), np.float32)
+    for column, row in zip(_columns(declaration, history), values.T, strict=True):
+        column.move(row, now)
+    return values

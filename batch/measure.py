@@ -71,8 +71,9 @@ def _served(
     """What NDCG does not say of the served lists."""
     lists = [one.best(k) for one in test]
     told = [score(x, one.query.basket.wanted, k) for x, one in zip(lists, test, strict=True)]
+    asked = {"recall": "recall", "hit": "hit", "mrr": "mrr", "map": "precision"}
     means = {
-        name: mean_by_user(users, [getattr(one, name) for one in told])
-        for name in ("recall", "hit", "mrr")
+        name: mean_by_user(users, [getattr(one, metric) for one in told])
+        for name, metric in asked.items()
     }
     return {**means, "coverage": coverage(lists, catalogue, k)}

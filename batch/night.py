@@ -30,7 +30,7 @@ from batch.recipe import Recipe
 from batch.reconcile import reconcile
 from batch.recount import recount
 from batch.rematch import rematch
-from batch.report import Story, describe, params
+from batch.report import Story, describe, params, refusal
 from batch.stages import BEGUN, Facts, Night, made_by
 from batch.validate import validate
 from feature_store.declaration import Declaration, load
@@ -39,7 +39,7 @@ from feature_store.settings import Settings
 from feature_store.topics import INTERACTIONS, TOPICS
 from models import bundle
 from models.bundle import Bundle
-from models.registry import NIGHT, Registry
+from models.registry import NIGHT, Registry, RegistryUnavailable
 from models.sources import Sources
 from models.tracking import Record
 
@@ -108,6 +108,7 @@ class Tonight:
             said.append(f"{found.checks} checks, {len(found.failures)} failed")
             if found.failures:
                 self.night.finish({"refused": found.failures})  # the next run lands first
+                self._note(refusal(self.night.key, found))
             found.require()
             return {"checks": found.checks, "judged": found.measures}
 
@@ -129,12 +130,15 @@ class Tonight:
         def work(said: list[str]) -> Facts:
             done = reconcile(self.settings, self.lake, self.declaration.fingerprint)
             said.extend(str(one) for one in done)
-            return {"reconciled": [asdict(one) for one in done]}
+            missed = [one.store for one in done if one.unavailable]
+            return {"reconciled": [asdict(one) for one in done], "missed": missed}
 
         return self.night.stage("reconcile", work)
 
     def need(self) -> Need:
         """Whether there is reason to learn."""
+        if (self.night.said("precompute") or {}).get("missed"):
+            return Need(True, "not every store has the lists made in advance")
         last = Learned.of(read_json(self._memory))
         champion = self.registry.champion() is not None
         return need(
@@ -173,9 +177,10 @@ class Tonight:
             verdict = Verdict(**self._done("judge")["gate"])
             path, measured = self._bundle("bundle"), self._bundle("measured")
             done = publish(self.registry, self.night.key, path, measured, verdict, self._describe)
-            said.append(f"{path.name} {'promoted' if verdict.passed else 'not promoted'}")
+            said.append(f"{path.name} {'promoted' if done.verdict.passed else 'not promoted'}")
             champion = done.champion
             return {
+                "gate": asdict(done.verdict),
                 "bundle": path.name,
                 "version": done.version.version,
                 "champion": champion.version if champion else None,
@@ -188,12 +193,14 @@ class Tonight:
         """Lists made in advance by the champion, when tonight made it."""
 
         def work(said: list[str]) -> Facts:
-            if self._done("judge")["gate"]["reasons"]:
+            done, missed = self._done("publish"), list[str]()
+            if done["champion"] != done["version"]:
                 said.append("the lists of an earlier champion stay")
             else:
                 loaded = Bundle.load(self._bundle("bundle"), self.declaration)
-                said += precompute(self.settings, self.teacher, loaded, self.night.began_at)
-            return {"lists": list(said)}
+                told, missed = precompute(self.settings, self.teacher, loaded, self.night.began_at)
+                said += told
+            return {"lists": list(said), "missed": missed}
 
         return self.night.stage("precompute", work)
 
@@ -211,6 +218,13 @@ class Tonight:
             remember(self.settings, self.lake)
         self.night.finish(summary)
         return summary
+
+    def _note(self, record: Record) -> None:
+        """A run without a version, where MLflow answers."""
+        try:
+            self.registry.note(record)
+        except RegistryUnavailable as error:
+            print(f"[nightly] no run says so: {error}", flush=True)
 
     def _learn(self, said: list[str]) -> Facts:
         lesson, root = learn(self.teacher, Progress("learn", 4)), self.night.root
@@ -235,9 +249,9 @@ class Tonight:
         rival = rematch(self.registry, self.teacher, self.night.root / "rival")
         if rival and rival.outcomes:
             rival.outcomes.write(self.night.root / "rival.parquet")
-        skewed, registered = self._done("compare")["skew"], self.registry.of_night(self.night.key)
+        skewed = self._done("compare")["skew"]
         differing = skewed["mismatched"] if skewed else None
-        verdict = judge(Evidence(ours, canary, rival, differing, registered))
+        verdict = judge(Evidence(ours, canary, rival, differing))
         said.append("passed" if verdict.passed else f"refused, {'; '.join(verdict.reasons)}")
         return {
             "gate": asdict(verdict),

@@ -17,11 +17,13 @@ import pandas as pd
 from batch.history import History
 from batch.lists import Ranked, alone
 from models.evaluation import Difference, by_user, mean_by_user, paired_bootstrap, score
-from models.interactions import Ints
+from models.interactions import Ints, visits
 from models.sources import SOURCES
 
 #: Who has shopped less often than this before a basket is cold.
 WARM_VISITS: Final = 3
+#: What fewer visits had touched before a basket is a cold item.
+WARM_ITEM_VISITS: Final = 5
 SERVED: Final = "served"
 #: Slices of the served list: column -> what people call it.
 SLICES: Final = {
@@ -30,6 +32,8 @@ SLICES: Final = {
     "new": "items never bought before",
     "cold": f"people with fewer than {WARM_VISITS} visits",
     "warm": f"people with {WARM_VISITS} visits or more",
+    "cold_items": f"items of fewer than {WARM_ITEM_VISITS} visits",
+    "warm_items": f"items of {WARM_ITEM_VISITS} visits or more",
 }
 
 
@@ -91,9 +95,11 @@ class Outcomes:
 
     @classmethod
     def read(cls, path: Path) -> Outcomes:
-        """The inverse of `write`."""
+        """The inverse of `write`; an earlier night may not know of every slice."""
         rows = pd.read_parquet(path)
-        return cls(int(rows["k"].iloc[0]) if len(rows) else 0, rows.drop(columns="k"))
+        unknown = {name: np.nan for name in SLICES if name not in rows}
+        k = int(rows["k"].iloc[0]) if len(rows) else 0
+        return cls(k, rows.drop(columns="k").assign(**unknown))
 
     def _by_user(self, column: str) -> Mapping[str, float]:
         known = self.rows[self.rows[column].notna()]
@@ -107,7 +113,7 @@ def outcomes(test: Sequence[Ranked], history: History, k: int) -> Outcomes:
 
 
 class _Past:
-    """When each actor first touched each item, and when each visit began."""
+    """When each actor first touched each item, and when each visit began, of actors and items."""
 
     def __init__(self, history: History) -> None:
         log = history.log
@@ -120,6 +126,10 @@ class _Past:
         frame = pd.DataFrame({"actor": names[starts], "start": log.time[starts]})
         for actor, group in frame.groupby("actor", sort=False):
             self._visits[str(actor)] = group["start"].to_numpy()
+        seen = visits(log)
+        order = np.lexsort((seen.start, seen.item))
+        edges = np.searchsorted(seen.item[order], np.arange(1, len(history.items.ids)))
+        self._of_item = np.split(seen.start[order], edges)
 
     def knows(self, actor: str, item: int, moment: int) -> bool:
         """Whether the actor had touched the item strictly before `moment`."""
@@ -130,11 +140,16 @@ class _Past:
         starts = self._visits.get(actor)
         return 0 if starts is None else int(np.searchsorted(starts, moment))
 
+    def cold(self, item: int, moment: int) -> bool:
+        """Whether few visits had touched the item strictly before `moment`."""
+        return int(np.searchsorted(self._of_item[item], moment)) < WARM_ITEM_VISITS
+
 
 def _row(one: Ranked, history: History, past: _Past, k: int) -> dict[str, Any]:
     query, shown, scores = one.query, one.best(k), one.scores
     basket, found = query.basket, query.candidates
     again = {item for item in basket.wanted if past.knows(basket.actor, item, basket.moment)}
+    rare = {item for item in basket.wanted if past.cold(item, basket.moment)}
     mine = score(shown, basket.wanted, k).ndcg
     cold = past.visits(basket.actor, basket.moment) < WARM_VISITS
     own = found.positions[~np.isnan(found.scores[:, SOURCES.index("own")])].tolist()
@@ -148,6 +163,8 @@ def _row(one: Ranked, history: History, past: _Past, k: int) -> dict[str, Any]:
         "new": _among(shown, basket.wanted - again, k),
         "cold": mine if cold else np.nan,
         "warm": np.nan if cold else mine,
+        "cold_items": _among(shown, rare, k),
+        "warm_items": _among(shown, basket.wanted - rare, k),
         "flat": bool(len(scores) > 1 and np.ptp(scores) == 0),
         "impossible": sum(not past.knows(basket.actor, item, basket.moment) for item in own),
         **{

@@ -7,6 +7,7 @@ edition is written first and published last, so a reader meets the old one or th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Final
 
 import numpy as np
@@ -33,26 +34,23 @@ POPULAR_LONG: Final = 200
 CHUNK: Final = 500
 
 
-def precompute(settings: Settings, teacher: Teacher, bundle: Bundle, made_at: int) -> list[str]:
-    """Writes an edition made at `made_at` (ms), and says what was written where.
+def precompute(
+    settings: Settings, teacher: Teacher, bundle: Bundle, made_at: int
+) -> tuple[list[str], list[str]]:
+    """Writes an edition made at `made_at` (ms): what was written where, and which stores missed it.
 
-    A store that is down keeps the edition it has; the next night brings a newer one.
+    A store that is down keeps the edition it has until a rerun, or the next night.
     """
     lists = popular(bundle, made_at)
-    said = []
+    said, missed = list[str](), list[str]()
     for kept in STORES:
         try:
-            store = kept.connect(settings)
-        except StoreUnavailable as error:
-            said.append(f"popular lists NOT written, {error}")
-            continue
-        try:
-            said += _write(store, teacher, bundle, lists)
+            with closing(kept.connect(settings)) as store:
+                said += _write(store, teacher, bundle, lists)
         except StoreUnavailable as error:
             said.append(f"lists NOT written, {error}")
-        finally:
-            store.close()
-    return said
+            missed.append(kept.name)
+    return said, missed
 
 
 def _write(store: Store, teacher: Teacher, bundle: Bundle, lists: TrendingList) -> Iterator[str]:

@@ -15,11 +15,12 @@ import pandas as pd
 
 from batch import plots, train_ranker
 from batch.beyond import MMR_WEIGHTS
-from batch.card import card
+from batch.card import DOCS, card
 from batch.files import read_json
 from batch.outcomes import SLICES
 from batch.recipe import Recipe
 from batch.stages import code_digest
+from batch.validate import Report
 from feature_store.declaration import Declaration
 from feature_store.settings import Settings
 from models.bundle import Bundle
@@ -80,6 +81,18 @@ def describe(story: Story) -> Record:
             _stream(story),
             _gate(story),
         ],
+    )
+
+
+def refusal(night: str, found: Report) -> Record:
+    """The run of a night whose data was refused."""
+    said = "\n".join(f"- {failure}" for failure in found.failures)
+    return Record(
+        name=f"refused {night}",
+        description=f"The data gate refused the data ([all checks]({DOCS})):\n{said}",
+        tags={"night": night, "gate": "data refused"},
+        metrics={"checks": float(found.checks), "failed": float(len(found.failures))},
+        files=[("data_docs", found.docs)] if found.docs else [],
     )
 
 

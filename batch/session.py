@@ -29,3 +29,13 @@ def session(name: str) -> SparkSession:
     for key, value in DEFAULTS.items():
         conf.setIfMissing(key, value)
     return SparkSession.builder.appName(name).config(conf=conf).getOrCreate()
+
+
+def give_back(spark: SparkSession) -> None:
+    """Lets the JVM return the heap that is free now, for Python to learn in.
+
+    It does so with the flags of `infra/stack/spark.py` only.
+    """
+    jvm = spark.sparkContext._jvm
+    assert jvm is not None, "Spark runs"
+    jvm.System.gc()

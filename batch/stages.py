@@ -83,12 +83,12 @@ class Night:
     ) -> Facts:
         """The facts of a stage: from disk, or from `work`, which is given the line to print.
 
-        A stage counts once its facts lie on disk, whole. `always` is for one that is cheap and
-        leaves things as they are when it is done twice.
+        A stage counts once its facts lie on disk, whole, and say of no store that it was `missed`.
+        `always` is for one that is cheap and leaves things as they are when it is done twice.
         """
         before = self.said(name)
         with self.progress.stage(name) as line:
-            if before is not None and not always:
+            if before is not None and not always and not before.get("missed"):
                 line.append("done before")
                 return before
             facts = work(line)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from batch.beyond import MMR_WEIGHTS
+
 #: Features named of a store that drifted.
 WORST: Final = 3
 
@@ -55,6 +57,7 @@ def _learned(facts: Mapping[str, Any]) -> list[str]:
     return [
         _skew(facts),
         *_measures(facts["measures"]),
+        *variety(facts["beyond"]),
         *_against(facts),
         f"gate: refused, {'; '.join(gate['reasons'])}" if gate["reasons"] else "gate: passed",
         *(f"note: {note}" for note in gate["notes"]),
@@ -69,6 +72,19 @@ def _against(facts: Mapping[str, Any]) -> list[str]:
         return []
     interval = f"{gap['mean']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]"
     return [f"served less champion {facts['rival']} on the same baskets: {interval}"]
+
+
+def variety(beyond: Mapping[str, float]) -> list[str]:
+    """What more variety would cost, weight by weight."""
+    before = beyond.get("ndcg_mmr_0.0")
+    if not before:
+        return []
+    prices = (
+        f"weight {weight} costs {1 - beyond[f'ndcg_mmr_{weight}'] / before:.1%} of NDCG, "
+        f"{beyond[f'diversity_mmr_{weight}']:.3f} of pairs differ"
+        for weight in MMR_WEIGHTS[1:]
+    )
+    return [f"variety (MMR): {'; '.join(prices)} ({beyond['diversity_mmr_0.0']:.3f} without)"]
 
 
 def _measures(measures: Mapping[str, Any] | None) -> list[str]:

@@ -58,7 +58,7 @@ def _trees(learn: Sequence[Query], check: Sequence[Query], columns: Sequence[str
 
 def _dataset(queries: Sequence[Query], columns: Sequence[str]) -> lightgbm.Dataset:
     return lightgbm.Dataset(
-        np.concatenate([query.rows for query in queries]),
+        [query.rows for query in queries],  # as one array all would lie in memory twice
         label=np.concatenate([query.labels for query in queries]),
         group=[len(query.rows) for query in queries],
         feature_name=list(columns),

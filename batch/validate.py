@@ -58,7 +58,8 @@ class Report:
             raise DataRefused(
                 "The data gate refused last night's data: " + "; ".join(self.failures)
                 + ". Look at the dead-letter topics and at who sends; a day that is right as it is "
-                "passes after `millrace lake accept DAY --because TEXT`."
+                "passes after `millrace lake accept DAY --because TEXT`. All checks: "
+                f"{self.docs}/index.html"
             )  # fmt: skip
 
 

@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy import sparse
 
 from batch.session import session
 from benchmarks.gowalla import Gowalla, Quality, Scorer, Scorers, measure, someone
@@ -57,7 +56,10 @@ def main() -> None:
     chosen = {name: tune(name, data, people, spark, budget) for name in SIDES}
     weights = tune_blend({name: chosen[name].scorer for name in BLENDED}, data, people)
     say(f"blend on valid: {weights}")
-    final = {name: fit(name, data.known, one.setting, spark) for name, one in chosen.items()}
+    final = {
+        name: next(SIDES[name].fit(data.known, [one.setting], spark))
+        for name, one in chosen.items()
+    }
     test = measure(beside(final, weights), data.known, data.test, asked)
     table(chosen, test)
     figures = {
@@ -76,16 +78,10 @@ def main() -> None:
     report("retrieval", figures)
 
 
-def fit(name: str, known: sparse.csr_matrix, setting: Mapping[str, Any], spark: Any) -> Scorer:
-    """One side with one setting."""
-    return SIDES[name].fit(known, **setting, **({"spark": spark} if name == "als" else {}))
-
-
 def tune(name: str, data: Gowalla, people: Ints, spark: Any, budget: int | None) -> Chosen:
     """Tries the settings of a side on train -> valid, the first `budget` of them or all."""
-    tried = []
-    for setting in SIDES[name].settings[:budget]:
-        scorer = fit(name, data.train, setting, spark)
+    tried, settings = [], SIDES[name].settings[:budget]
+    for setting, scorer in zip(settings, SIDES[name].fit(data.train, settings, spark), strict=True):
         alone = measure(beside({name: scorer}, {}), data.train, data.valid, people)[name]
         say(f"{name} {_plain(setting)}: NDCG {alone.ndcg:.4f}, recall {alone.recall:.4f} on valid")
         tried.append(Chosen(setting, alone, scorer))

@@ -2,6 +2,7 @@
 
     make bench-training
     make bench-training ARGS="--rounds 1 --iterations 3 --months 0"     # a quick look
+    make bench-training ARGS="--rounds 0"                               # the nightly alone
 
 All sides train the same rank and iterations on the same pairs, from arrays in memory to arrays in
 memory. Their factors are judged by one objective, computed in `objective.py`: with Spark's ridge
@@ -58,6 +59,17 @@ class Run:
 
 def main() -> None:
     options = _arguments()
+    told = {
+        **(figures(trained(options.rounds, options.iterations)) if options.rounds else {}),
+        **(nightly(options.months) if options.months else {"nightly_s": None}),
+        "months": options.months,
+        "iterations": options.iterations,
+    }
+    report("training", told | machine())
+
+
+def trained(rounds: int, iterations: int) -> Mapping[str, list[Run]]:
+    """Every side's trainings."""
     known, spark = Gowalla.read().known, session("bench-training")
     known.sort_indices()
     rows = Histories(known.indptr.astype(np.int64), known.indices.astype(np.int32), known.data)
@@ -71,21 +83,16 @@ def main() -> None:
     for rule, train in sides.values():
         train(replace(rule, iterations=1))
     runs: dict[str, list[Run]] = {name: [] for name in sides}
-    for number in range(options.rounds):
+    for number in range(rounds):
         for name, (rule, train) in sides.items():
-            run = measure(train, replace(rule, iterations=options.iterations), known)
+            run = measure(train, replace(rule, iterations=iterations), known)
             say(
                 f"round {number + 1}, {name}: {run.seconds:.1f} s, "
                 f"{run.processor_s:.1f} s of processor, loss {run.loss:,.0f}"
             )
             runs[name].append(run)
     spark.stop()
-    told = figures(runs) | {
-        **(nightly(options.months) if options.months else {"nightly_s": None}),
-        "months": options.months,
-        "iterations": options.iterations,
-    }
-    report("training", told | machine())
+    return runs
 
 
 def measure(train: Train, rule: Rule, known: sparse.csr_matrix) -> Run:
@@ -134,7 +141,7 @@ def _processor_s() -> float:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0: the nightly alone")
     parser.add_argument("--iterations", type=int, default=SCALED.iterations)
     parser.add_argument("--months", type=int, default=ALL_MONTHS, help="0: no nightly")
     return parser.parse_args()

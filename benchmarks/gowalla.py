@@ -17,6 +17,7 @@ from scipy import sparse
 from benchmarks.packed import packed
 from models.evaluation import Scores, score
 from models.interactions import Floats, Ints
+from models.topk import top
 
 USERS, ITEMS, K = 29_858, 40_981, 20
 #: People ranked at once: a block of dense scores is 80 MB.
@@ -97,12 +98,14 @@ def _means(found: list[Scores]) -> Quality:
     )
 
 
-def best(scores: Floats, known: sparse.csr_matrix) -> Ints:
-    """The K best items of every row (rows, K), best first; those already known are struck out of
-    `scores`."""
+def best(scores: Floats, known: sparse.csr_matrix) -> list[Ints]:
+    """The K best items of every row, best first; those already known are struck out of `scores`."""
     rows = np.repeat(np.arange(len(scores)), np.diff(known.indptr))
     scores[rows, known.indices] = -np.inf
-    found = np.argpartition(scores, -K, axis=1)[:, -K:]
-    order = np.argsort(-np.take_along_axis(scores, found, 1), axis=1, kind="stable")
-    ranked: Ints = np.take_along_axis(found, order, 1)
-    return ranked
+    return [_best(row) for row in scores]
+
+
+def _best(scores: Floats) -> Ints:
+    """To part thousands of equal zeros takes long: those above zero are looked at first."""
+    found, _ = top(scores, K)
+    return found if len(found) == K else np.argsort(-scores, kind="stable")[:K].astype(np.int32)

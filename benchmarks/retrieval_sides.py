@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -15,19 +16,20 @@ from batch.train_als import alternate
 from benchmarks.gowalla import Scorer
 from models.als import Rule
 from models.graph import LowPass
-from models.interactions import Floats
-from models.slim import learn
+from models.interactions import Floats, Ints
+from models.slim import learn_each
 from models.user_based import UserBased
 
-Fit = Callable[..., Scorer]
+Setting = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Side:
-    """A source: `fit(known, **setting)` gives a scorer of people, for one of the settings."""
+    """A source: `fit(known, settings, spark)` gives a scorer of people for each of some settings,
+    one by one; what they share is computed once."""
 
-    fit: Fit
-    settings: tuple[Mapping[str, Any], ...]
+    fit: Callable[[sparse.csr_matrix, Sequence[Setting], SparkSession], Iterator[Scorer]]
+    settings: tuple[Setting, ...]
 
 
 def popular(known: sparse.csr_matrix) -> Scorer:
@@ -36,20 +38,28 @@ def popular(known: sparse.csr_matrix) -> Scorer:
     return lambda people: np.tile(counts, (len(people), 1))
 
 
-def item_knn(known: sparse.csr_matrix, shrink: float) -> Scorer:
+def item_knn(
+    known: sparse.csr_matrix, settings: Sequence[Setting], _: SparkSession
+) -> Iterator[Scorer]:
     """Shrunk cosine of items, every neighbour kept: the textbook's."""
-    similar = (known.T @ known).tocsr()
-    count = similar.diagonal()
-    rows = np.repeat(np.arange(similar.shape[0]), np.diff(similar.indptr))
-    similar.data /= np.sqrt(count[rows] * count[similar.indices]) + shrink
-    similar.data[rows == similar.indices] = 0
-    return lambda people: _dense(known[people] @ similar)
+    together = (known.T @ known).tocsr()
+    count = together.diagonal()
+    rows = np.repeat(np.arange(together.shape[0]), np.diff(together.indptr))
+    norms = np.sqrt(count[rows] * count[together.indices])
+    together.data[rows == together.indices] = 0
+    for setting in settings:
+        weights = together.data / (norms + setting["shrink"])
+        whole = (weights, together.indices, together.indptr)
+        yield _times(known, sparse.csr_matrix(whole, together.shape))
 
 
-def linear(known: sparse.csr_matrix, near: int, ridge: float) -> Scorer:
-    """`models/slim.py`, every learned weight kept."""
-    weights = learn(known, near, ridge)
-    return lambda people: _dense(known[people] @ weights)
+def linear(
+    known: sparse.csr_matrix, settings: Sequence[Setting], _: SparkSession
+) -> Iterator[Scorer]:
+    """`models/slim.py`, every learned weight kept; one `near` for all."""
+    ridges = [setting["ridge"] for setting in settings]
+    for weights in learn_each(known, settings[0]["near"], ridges):
+        yield _times(known, weights)
 
 
 def user_based(known: sparse.csr_matrix, near: int, sharpness: float) -> Scorer:
@@ -64,28 +74,41 @@ def graph(known: sparse.csr_matrix, rank: int) -> Scorer:
     return lambda people: model.scores(known[people])
 
 
-def als(known: sparse.csr_matrix, spark: SparkSession, rule: Rule) -> Scorer:
+def als(
+    known: sparse.csr_matrix, settings: Sequence[Setting], spark: SparkSession
+) -> Iterator[Scorer]:
     """The nightly's implicit ALS, on Spark."""
     ratings = Histories(known.indptr.astype(np.int64), known.indices.astype(np.int32), known.data)
-    people, items = alternate(spark, ratings, known.shape[1], rule)
-    return lambda asked: people[asked] @ items.T
+    for setting in settings:
+        people, items = alternate(spark, ratings, known.shape[1], setting["rule"])
+        yield partial(_products, people, items)
 
 
-def _dense(scores: sparse.csr_matrix) -> Floats:
-    dense: Floats = scores.toarray()
-    return dense
+def _each(fit: Callable[..., Scorer]) -> Any:
+    """A side that shares nothing between its settings."""
+    return lambda known, settings, spark: (fit(known, **setting) for setting in settings)
+
+
+def _products(people: Floats, items: Floats, asked: Ints) -> Floats:
+    scores: Floats = people[asked] @ items.T
+    return scores
+
+
+def _times(known: sparse.csr_matrix, weights: sparse.csr_matrix) -> Scorer:
+    """Scores are histories times weights."""
+    return lambda people: (known[people] @ weights).toarray()
 
 
 #: Popularity has nothing to tune; each other side has three settings.
 SIDES: Final[Mapping[str, Side]] = {
-    "popularity": Side(popular, ({},)),
+    "popularity": Side(_each(popular), ({},)),
     "item_knn": Side(item_knn, tuple({"shrink": shrink} for shrink in (0.0, 5.0, 20.0))),
     "linear": Side(linear, tuple({"near": 100, "ridge": r} for r in (5.0, 8.0, 12.0))),
     "user_based": Side(
-        user_based,
+        _each(user_based),
         tuple({"near": n, "sharpness": s} for n, s in ((200, 2.0), (500, 2.0), (500, 1.5))),
     ),
-    "graph": Side(graph, tuple({"rank": rank} for rank in (128, 256, 512))),
+    "graph": Side(_each(graph), tuple({"rank": rank} for rank in (128, 256, 512))),
     "als": Side(
         als,
         tuple(

@@ -12,6 +12,8 @@ from models.neighbours import Neighbours, keep_best
 WIDEST_VISIT = 100
 #: Added to the denominator, so that two items seen together once are not the closest of all.
 SHRINK = 3.0
+#: Items whose pairs are held at once: all pairs of a large shop are gigabytes.
+BLOCK = 1_000
 
 
 def fit(
@@ -28,9 +30,16 @@ def fit(
     worth = np.sqrt(decay(age, half_life_days))
     shape = (int(session.max(initial=0)) + 1, items)
     matrix = sparse.csr_matrix((worth, (session[kept], item[kept])), shape=shape, dtype=np.float32)
-    together = (matrix.T @ matrix).tocsr()
-    count = together.diagonal()
-    rows = np.repeat(np.arange(items), np.diff(together.indptr))
-    together.data /= np.sqrt(count[rows] * count[together.indices]) + SHRINK
-    together.data[rows == together.indices] = 0
-    return Neighbours(*keep_best(together, k))
+    count = np.zeros(items, np.float32)
+    np.add.at(count, matrix.indices, matrix.data * matrix.data)
+    near = np.full((items, k), -1, np.int32)
+    weights = np.zeros((items, k), np.float32)
+    by_item = matrix.T.tocsr()
+    for first in range(0, items, BLOCK):
+        together = (by_item[first : first + BLOCK] @ matrix).tocsr()
+        row = first + np.repeat(np.arange(together.shape[0]), np.diff(together.indptr))
+        together.data /= np.sqrt(count[row] * count[together.indices]) + SHRINK
+        together.data[row == together.indices] = 0
+        part = slice(first, first + BLOCK)
+        near[part], weights[part] = keep_best(together, k)
+    return Neighbours(near, weights)

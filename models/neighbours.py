@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from models.interactions import Floats, Ints
-from models.topk import top_of
+from models.topk import top, top_of
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -45,24 +45,11 @@ class Neighbours:
 
 def keep_best(similarity: sparse.csr_matrix, k: int) -> tuple[Ints, Floats]:
     """The `k` largest positive entries of every row, best first; ties by position."""
-    rows = np.repeat(np.arange(similarity.shape[0]), np.diff(similarity.indptr))
-    columns, values = similarity.indices, similarity.data
-    kept = values > 0
-    rows, columns, values = rows[kept], columns[kept], values[kept]
-    order = np.lexsort((columns, -values, rows))
-    rows, columns, values = rows[order], columns[order], values[order]
-    place = _place_in_row(rows)
-    best = place < k
+    similarity = similarity.sorted_indices()
     items = np.full((similarity.shape[0], k), -1, np.int32)
     weights = np.zeros((similarity.shape[0], k), np.float32)
-    items[rows[best], place[best]] = columns[best]
-    weights[rows[best], place[best]] = values[best]
+    for row, (start, end) in enumerate(pairwise(similarity.indptr.tolist())):
+        best, values = top(similarity.data[start:end], k)
+        items[row, : len(best)] = similarity.indices[start:end][best]
+        weights[row, : len(best)] = values
     return items, weights
-
-
-def _place_in_row(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """0, 1, 2 … within each run of equal row numbers."""
-    starts = np.ones(len(rows), dtype=bool)
-    starts[1:] = rows[1:] != rows[:-1]
-    first = np.flatnonzero(starts)
-    return np.arange(len(rows)) - np.repeat(first, np.diff(np.append(first, len(rows))))

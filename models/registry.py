@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from feature_store.declaration import load
+from feature_store.declaration import Declaration, load
 from feature_store.settings import DEFAULT_NAMESPACE, Settings
 from feature_store.stores.base import UserState
 from models.bundle import Bundle
-from models.retrieval import retrieve
 from models.tracking import Record, log
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ QUIET: Final = {
 #: What a served bundle needs; written into the version so that MLflow does not guess.
 REQUIREMENTS: Final = ["lightgbm==4.7.0", "numpy<2.2", "scipy<2", "orjson"]
 NOTHING_SAID: Final = Record()
+#: Versions asked for at once.
+PAGE: Final = 100
 
 
 class RegistryUnavailable(Exception):
@@ -103,10 +105,7 @@ class Registry:
             model = self._model()
             if model is None:
                 return []
-            found = self._client.search_model_versions(
-                f"name = '{self.name}'", max_results=most, order_by=["version_number DESC"]
-            )
-            return [self._version(one, model) for one in found]
+            return [self._version(one, model) for one in islice(self._all(), most)]
 
     def version(self, number: str) -> Version:
         """One version by its number, or by `@alias`; raises `UnknownVersion`."""
@@ -120,7 +119,9 @@ class Registry:
 
     def of_night(self, night: str) -> Version | None:
         """The version that a night registered, if it got that far."""
-        return next((v for v in self.versions() if v.tags.get(NIGHT) == night), None)
+        with self._answers():
+            made = (one for one in self._all() if one.tags.get(NIGHT) == night)
+            return next((self._version(one, self._model()) for one in made), None)
 
     def fetch(self, version: Version, into: Path) -> Path:
         """The version's bundle under `into/<bundle id>`, downloaded unless it lies there."""
@@ -167,6 +168,7 @@ class Registry:
                 data_path=str(bundle),
                 pip_requirements=REQUIREMENTS,
                 signature=_signature(),
+                input_example=_example(),
             )
             found = mlflow.register_model(logged.model_uri, self.name, tags=said)
         return self.version(str(found.version))
@@ -188,27 +190,47 @@ class Registry:
                 self._client.set_model_version_tag(self.name, version.version, name, value)
 
     def promote(self, version: Version) -> None:
-        """Makes a version `@champion`, in one step; whoever follows the alias loads it."""
+        """Makes a version `@champion`, in one step; whoever follows the alias loads it.
+
+        A roll-back of it is forgiven. The alias moves last: a champion always has its tag.
+        """
+        with self._answers():
+            self._client.delete_model_version_tag(self.name, version.version, ROLLED_BACK)
+        self.tag(version, {PROMOTED: str(_now())})
         with self._answers():
             self._client.set_registered_model_alias(self.name, CHAMPION, version.version)
-        self.tag(version, {PROMOTED: str(time.time_ns() // 1_000_000)})
 
     def roll_back(self) -> Version:
         """Makes the champion before this one `@champion` again; raises `UnknownVersion`.
 
-        The one that leaves is marked, so that a rerun of its night does not bring it back.
+        The one that leaves is marked, so that neither a rerun of its night nor a later roll-back
+        brings it back.
         """
         leaving = self.champion()
-        number = int(leaving.version) if leaving else 0
-        earlier = [v for v in self.versions() if v.promoted_at and int(v.version) < number]
-        if leaving is None or not earlier:
+        since = (leaving.promoted_at or _now()) if leaving else 0
+        with self._answers():
+            good = (one for one in self._all() if ROLLED_BACK not in one.tags)
+            promoted = ((int(one.tags.get(PROMOTED, since)), one) for one in good)
+            earlier = max((x for x in promoted if x[0] < since), key=lambda x: x[0], default=None)
+        if leaving is None or earlier is None:
             raise UnknownVersion(
                 f"No champion of {self.name} came before: nothing to roll back to. "
                 "`millrace models promote VERSION` names any other version."
             )
-        self.tag(leaving, {ROLLED_BACK: str(time.time_ns() // 1_000_000)})
-        self.promote(earlier[0])
-        return self.version(earlier[0].version)
+        before = self.version(str(earlier[1].version))
+        self.tag(leaving, {ROLLED_BACK: str(_now())})
+        self.promote(before)
+        return self.version(before.version)
+
+    def _all(self) -> Iterator[ModelVersion]:
+        """Every version, newest first, page by page."""
+        page: str | None = ""
+        while page is not None:
+            found = self._client.search_model_versions(
+                f"name = '{self.name}'", PAGE, ["version_number DESC"], page or None
+            )
+            yield from found
+            page = found.token or None
 
     def _find(self, look: Callable[[], Version]) -> Version | None:
         with self._answers():
@@ -275,6 +297,10 @@ class Registry:
             raise RegistryUnavailable(CREDENTIALS.sub("//", said)) from None
 
 
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _signature() -> Any:
     """User ids in, lists of item ids out."""
     from mlflow.models import ModelSignature
@@ -286,9 +312,17 @@ def _signature() -> Any:
     )
 
 
+def _example() -> pd.DataFrame:
+    """What to ask with; somebody unknown gets a list too."""
+    import pandas as pd
+
+    return pd.DataFrame({"user_id": ["u1", "u2"]})
+
+
 def _load_pyfunc(data_path: str) -> _Shelf:
     """What `mlflow.pyfunc.load_model` calls: the loader module's entry point."""
-    return _Shelf(Bundle.load(Path(data_path), load(Settings().features)))
+    declaration = load(Settings().features)
+    return _Shelf(Bundle.load(Path(data_path), declaration), declaration)
 
 
 @dataclass(frozen=True)
@@ -296,13 +330,14 @@ class _Shelf:
     """A bundle as an analyst sees it: user ids in, lists of item ids out, as of the cut."""
 
     bundle: Bundle
+    declaration: Declaration
 
     def predict(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> Any:
         """The ten best items for each `user_id`, from last night's history alone."""
         return [self._list(str(user)) for user in frame["user_id"]]
 
     def _list(self, user: str) -> list[str]:
-        sources = self.bundle.sources
-        found = retrieve(sources, UserState(user), sources.cut_ms)
-        best = (-found.blended()).argsort(kind="stable")[:10]
-        return [sources.item_ids[position] for position in found.positions[best]]
+        bundle = self.bundle
+        found, scores = bundle.answer(self.declaration, UserState(user), bundle.manifest.cut_ms)
+        best = (-scores).argsort(kind="stable")[:10]
+        return [bundle.item_ids[position] for position in found.positions[best]]

@@ -7,6 +7,7 @@ features; Ning, Karypis 2011), and only the items that most people have take par
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -65,17 +66,26 @@ def learn(histories: sparse.csr_matrix, near: int, ridge: float) -> sparse.csr_m
     history's length, so that a collector does not outweigh everybody else. `ridge` is in units
     of an item's mean weight. A history times the weights are its scores.
     """
+    return learn_each(histories, near, (ridge,))[0]
+
+
+def learn_each(
+    histories: sparse.csr_matrix, near: int, ridges: Sequence[float]
+) -> list[sparse.csr_matrix]:
+    """`learn` for each of some ridges; what does not depend on them is computed once."""
     products = _Products.of(_by_length(histories))
     items = len(products.weight)
-    added = ridge * float(products.weight.mean()) if items else 0.0
-    rows: list[tuple[Ints, Floats]] = []
+    mean = float(products.weight.mean()) if items else 0.0
+    rows: list[list[tuple[Ints, Floats]]] = [[] for _ in ridges]
     for first in range(0, items, BLOCK):
         for target, together in enumerate(products.block(first), first):
             chosen = _nearest(together, products.weight, target, near)
-            left = products.among(chosen)
-            left[np.diag_indices_from(left)] += added
-            rows.append((chosen, np.linalg.solve(left, together[chosen]).astype(np.float32)))
-    return _stacked(rows, items).T.tocsr()
+            among, spoken = products.among(chosen), together[chosen]
+            for ridge, mine in zip(ridges, rows, strict=True):
+                left = among.copy()
+                left[np.diag_indices_from(left)] += ridge * mean
+                mine.append((chosen, np.linalg.solve(left, spoken).astype(np.float32)))
+    return [_stacked(mine, items).T.tocsr() for mine in rows]
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ class _Products:
         return found
 
     def among(self, chosen: Ints) -> Floats:
-        """Of the chosen items with each other, a copy."""
+        """Of the chosen items with each other."""
         found: Floats
         if self.whole is not None:
             found = self.whole[np.ix_(chosen, chosen)]

@@ -20,7 +20,11 @@ TUNE: Final = REPOSITORY / "batch" / "tune.py"
 RELAND: Final = REPOSITORY / "batch" / "reland.py"
 DRIVER_MEMORY: Final = "2g"
 # One short job on few cores: what a second compiler and parallel collectors gain, they cost first.
-DRIVER_OPTIONS: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# The heap that a stage needed is given back when it is collected, all at once.
+DRIVER_OPTIONS: Final = (
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
+    "-XX:MinHeapFreeRatio=20 -XX:MaxHeapFreeRatio=40 -XX:-ShrinkHeapInSteps"
+)
 
 
 def spark_submit(stack: Stack, script: Path, arguments: Sequence[str] = ()) -> None:

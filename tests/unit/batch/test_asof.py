@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch.asof import AsOf
-from batch.item_windows import windows_at
+from batch.item_windows import ItemWindows, windows_at
 from batch.trending import WINDOW, Trending
 from feature_store import trending
 from feature_store.declaration import Entity
@@ -81,6 +81,24 @@ def test_item_windows_and_user_tiles_equal_a_fold_up_to_the_moment(
             seen = walk.user(actor, now)
             assert window_values(DECLARATION, Entity.USER, seen.tiles, now) == expected
             assert all(recent.event_time < now for recent in seen.recents)
+
+
+def test_one_moment_column_by_column_equals_a_walk_to_it() -> None:
+    kinds = ("view", "click", "add_to_cart", "purchase", "dislike", "like", "remove")
+    rng = np.random.default_rng(4)
+    past = history(
+        *(
+            event(
+                f"u{rng.integers(40)}", f"i{rng.integers(5)}", int(rng.integers(50 * DAY)),
+                str(rng.choice(kinds)), int(rng.integers(1, 9)), int(rng.integers(1, 999)),
+            )
+            for _ in range(2_000)
+        )
+    )  # fmt: skip
+    for now in (past.end, past.end - 9 * DAY, past.end + 33 * DAY):
+        walked = ItemWindows(DECLARATION, past).advance(now)
+        np.testing.assert_array_equal(windows_at(DECLARATION, past, now), walked)
+        assert walked.any()
 
 
 def test_a_log_of_twenty_years_fades_without_overflowing() -> None:

@@ -13,7 +13,7 @@ from batch.canary import Canary, try_canary
 from batch.gate import Evidence, Verdict, judge
 from batch.history import History
 from batch.rematch import Rival, replay
-from models.registry import ROLLED_BACK, Version
+from models.registry import Version
 from models.sources import Sources
 from tests.unit.batch.builders import DECLARATION, history
 from tests.unit.batch.market import (
@@ -147,12 +147,6 @@ def test_unmeasured_it_may_begin_but_not_replace() -> None:
     nobody = Rival(Version("1", "b" * 16, "run", {}), None)
     assert judge(Evidence(None, FINE)).passed
     assert not judge(Evidence(None, FINE, nobody)).passed
-
-
-def test_a_version_that_was_rolled_back_does_not_come_back_by_itself() -> None:
-    taken_back = Version("2", "b" * 16, "run", {}, {ROLLED_BACK: "1"})
-    (reason,) = judge(Evidence(None, FINE, registered=taken_back)).reasons
-    assert "rolled back" in reason
 
 
 def test_a_skewed_vector_is_a_reason() -> None:

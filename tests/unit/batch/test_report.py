@@ -33,6 +33,7 @@ LANDED = {"user-interactions": {"rows": 2_700, "invalid": 3}}
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """A night on the market, as its stages would have left it on disk."""
     root = tmp_path_factory.mktemp("night")
+    (root / "data_docs").mkdir()
     tonight, past = learned(market()), market()
     version, before = learned(market(days=44)).champion(root / "champion")
     rival = Rival(version, replay(teacher(past), before))
@@ -76,6 +77,9 @@ def test_the_card_names_the_bundle_its_figures_and_its_data(record: Record, stor
     assert f"{story.facts['slices']['new']:.4f}" in card
     assert "| user-interactions | 2,700 | 3 |" in card
     assert "Gate: passed" in card
+    assert "[Data Docs](data_docs/index.html)" in card
+    assert record.description == card
+    assert ("data_docs", story.root / "data_docs") in record.files
 
 
 def test_the_run_has_children_for_sources_ranker_evaluation_and_gate(record: Record) -> None:

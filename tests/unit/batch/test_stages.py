@@ -61,6 +61,17 @@ def test_a_stage_that_was_killed_is_done_again(settings: Settings) -> None:
     assert night(settings).stage("learn", lambda said: {"bundle": "b"}) == {"bundle": "b"}
 
 
+def test_a_stage_that_missed_a_store_is_done_again_until_it_has_not(settings: Settings) -> None:
+    missed = [["redis"], [], []]
+
+    def work(said: list[str]) -> Facts:
+        return {"missed": missed.pop(0)}
+
+    facts = [night(settings).stage("precompute", work) for _ in range(3)]
+    assert facts == [{"missed": ["redis"]}, {"missed": []}, {"missed": []}]
+    assert len(missed) == 1
+
+
 def test_other_offsets_another_recipe_and_other_code_make_another_night(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

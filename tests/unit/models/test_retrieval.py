@@ -70,6 +70,15 @@ def test_own_items_do_not_use_up_what_a_source_may_offer() -> None:
     assert not np.isnan(found.scores[:, popular]).any()
 
 
+def test_what_nobody_ever_bought_is_offered_to_who_has_what_reads_like_it() -> None:
+    """Tea is in the catalogue alone: of the other sources only the factors here, which are noise,
+    know of it."""
+    found = offers(sources(log(*ROWS)), "ann")
+    assert "content" in found["tea"]
+    assert set(found["tea"]) <= {"content", "als"}
+    assert "tea" not in offers(sources(log(*ROWS)), "new")
+
+
 def test_permuting_the_catalogue_changes_no_answer() -> None:
     shuffled = tuple(reversed(ITEMS))
     here, there = sources(log(*ROWS)), sources(log(*ROWS, items=shuffled), items=shuffled)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from models import content, covisitation
 from models.content import Text
+from models.neighbours import keep_best
 from tests.unit.models.builders import ITEMS, NOW, log
 
 MILK, BREAD, TEA = ITEMS.index("milk"), ITEMS.index("bread"), ITEMS.index("tea")
@@ -35,6 +37,33 @@ def test_days_apart_is_not_together() -> None:
     history = log(("ann", "milk", "purchase", 1.0), ("ann", "bread", "purchase", 3.0))
     near = covisitation.fit(history, len(ITEMS), NOW, 30.0)
     assert near.of(MILK)[0].tolist() == []
+
+
+def test_blocks_of_items_do_not_change_what_is_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    names = tuple(f"i{n:02d}" for n in range(40))
+    rows = [
+        (f"u{rng.integers(9)}", name, "purchase", float(rng.integers(40)))
+        for name in rng.choice(names, 400)
+    ]
+    history = log(*rows, items=names)
+    whole = covisitation.fit(history, len(names), NOW, 30.0, k=7)
+    monkeypatch.setattr(covisitation, "BLOCK", 1)
+    blocked = covisitation.fit(history, len(names), NOW, 30.0, k=7)
+    np.testing.assert_array_equal(whole.items, blocked.items)
+    np.testing.assert_array_equal(whole.weights, blocked.weights)
+    assert (whole.items >= 0).any()
+
+
+def test_the_best_of_a_row_are_kept_in_order_and_ties_go_by_position() -> None:
+    drawn = np.random.default_rng(1).integers(-2, 4, (30, 20)).astype(np.float32)
+    turned = sparse.csr_matrix(drawn[:, ::-1])
+    unsorted = sparse.csr_matrix((turned.data, 19 - turned.indices, turned.indptr), drawn.shape)
+    items, weights = keep_best(unsorted, 6)
+    for row, scores in enumerate(drawn):
+        best = [n for n in np.argsort(-scores, kind="stable")[:6] if scores[n] > 0]
+        assert items[row].tolist() == best + [-1] * (6 - len(best))
+        assert weights[row].tolist() == scores[best].tolist() + [0] * (6 - len(best))
 
 
 TEXTS = [

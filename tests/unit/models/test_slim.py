@@ -52,6 +52,18 @@ def test_products_held_as_a_whole_and_by_blocks_teach_the_same(
     np.testing.assert_allclose(slim.learn(people, 10, 1.0).toarray(), whole, atol=1e-5)
 
 
+def test_ridges_learned_together_are_what_each_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    people = sparse.csr_matrix((rng.random((60, 40)) < 0.2).astype(np.float32))
+    for held in (0, slim.HELD):
+        monkeypatch.setattr(slim, "HELD", held)
+        together = slim.learn_each(people, 10, (0.5, 2.0))
+        for ridge, weights in zip((0.5, 2.0), together, strict=True):
+            alone = slim.learn(people, 10, ridge)
+            np.testing.assert_array_equal(weights.toarray(), alone.toarray())
+        assert (together[0] != together[1]).nnz
+
+
 def test_nobody_teaches_nothing() -> None:
     nothing = slim.fit(sparse.csr_matrix((0, 5), dtype=np.float32), RULE)
     assert nothing.candidates(np.array([1], np.int32), np.ones(1, np.float32), 3)[0].tolist() == []

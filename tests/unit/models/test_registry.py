@@ -1,0 +1,153 @@
+"""The registry over MLflow on a file of this test: rolling back, and what an analyst loads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from feature_store.stores.base import UserState
+from models import registry as module
+from models.bundle import Bundle, write
+from models.registry import NIGHT, Registry, UnknownVersion, Version
+from tests.unit.batch.market import popularity_ranker
+from tests.unit.models.builders import DECLARATION, NOW, catalogue, log, sources
+
+HISTORY = log(
+    ("ann", "milk", "purchase", 1.0),
+    ("ann", "bread", "purchase", 1.0),
+    ("bob", "milk", "purchase", 2.0),
+    ("bob", "jam", "purchase", 2.0),
+    ("eve", "jam", "purchase", 3.0),
+    ("eve", "tea", "purchase", 3.0),
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the database and the artefacts of all tests lie: to make one takes seconds."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture
+def registry(
+    home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Registry:
+    """An empty one."""
+    monkeypatch.chdir(home)
+    return Registry(f"sqlite:///{home}/mlflow.db", request.node.name)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """With a ranker that orders by popularity, whoever asks."""
+    found = sources(HISTORY)
+    return write(tmp_path, DECLARATION, found, catalogue(), popularity_ranker(), {}, {})
+
+
+def registered(registry: Registry, bundle: Path, *nights: str) -> list[Version]:
+    """One version a night; all but the first without the cost of an upload."""
+    first = registry.publish(bundle, tags={NIGHT: nights[0]})
+    client = registry._client
+    source = client.get_model_version(registry.name, first.version).source
+    found = [first]
+    for night in nights[1:]:
+        tags = {"bundle_id": bundle.name, NIGHT: night}
+        made = client.create_model_version(registry.name, source, first.run_id, tags)
+        found.append(replace(first, version=str(made.version), tags=tags))
+    return found
+
+
+def champion(registry: Registry) -> str:
+    found = registry.champion()
+    assert found is not None
+    return found.version
+
+
+def test_rolling_back_passes_over_what_was_rolled_back_before(
+    registry: Registry, bundle: Path
+) -> None:
+    one, two, three, four = registered(registry, bundle, "a", "b", "c", "d")
+    for version in (one, two, three):
+        registry.promote(version)
+    assert registry.roll_back().version == two.version
+    registry.promote(four)
+    assert registry.roll_back().version == two.version
+    assert registry.roll_back().version == one.version
+    with pytest.raises(UnknownVersion, match="nothing to roll back to"):
+        registry.roll_back()
+    assert champion(registry) == one.version
+
+
+def test_rolling_back_goes_to_the_champion_before_whatever_its_number(
+    registry: Registry, bundle: Path
+) -> None:
+    one, two, _ = registered(registry, bundle, "a", "b", "c")
+    for version in (one, two, one):
+        registry.promote(version)
+    assert registry.roll_back().version == two.version
+
+
+def test_a_champion_of_long_ago_and_its_night_are_found(
+    registry: Registry, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAGE", 10)
+    many = registered(registry, bundle, *(f"night {n}" for n in range(25)))
+    registry.promote(many[0])
+    registry.promote(many[-1])
+    early = registry.of_night("night 0")
+    assert early is not None
+    assert early.version == many[0].version
+    assert registry.of_night("night 99") is None
+    assert registry.roll_back().version == many[0].version
+
+
+def test_a_promotion_that_is_killed_leaves_no_champion_without_its_tag(
+    registry: Registry, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = registered(registry, bundle, "a")
+    done: list[str] = []
+    for name in ("set_registered_model_alias", "set_model_version_tag"):
+        call = getattr(registry._client, name)
+
+        def noted(*args: Any, call: Any = call, name: str = name) -> Any:
+            done.append(name)
+            return call(*args)
+
+        monkeypatch.setattr(registry._client, name, noted)
+    registry.promote(one)
+    assert done == ["set_model_version_tag", "set_registered_model_alias"]
+
+
+def test_promoting_by_hand_forgives_a_roll_back(registry: Registry, bundle: Path) -> None:
+    one, two = registered(registry, bundle, "a", "b")
+    registry.promote(one)
+    registry.promote(two)
+    registry.roll_back()
+    assert module.ROLLED_BACK in registry.version(two.version).tags
+    registry.promote(two)
+    assert module.ROLLED_BACK not in registry.version(two.version).tags
+
+
+def test_an_analyst_gets_the_list_that_the_bundle_answers_with(
+    registry: Registry, bundle: Path
+) -> None:
+    import mlflow
+
+    (version,) = registered(registry, bundle, "a")
+    model = mlflow.pyfunc.load_model(f"models:/{registry.name}/{version.version}")
+    example = model.input_example
+    assert list(example.columns) == model.metadata.get_input_schema().input_names() == ["user_id"]
+    assert len(model.predict(example)) == len(example)
+    loaded = Bundle.load(bundle, DECLARATION)
+    people = ["ann", "bob", "eve"]
+    lists = model.predict(example.__class__({"user_id": people}))
+    for actor, listed in zip(people, lists, strict=True):
+        found, scores = loaded.answer(DECLARATION, UserState(actor), NOW)
+        best = found.positions[np.argsort(-scores, kind="stable")]
+        assert listed == [loaded.item_ids[position] for position in best]
+        blend = found.positions[np.argsort(-found.blended(), kind="stable")]
+        assert best.tolist() != blend.tolist(), "a blend would pass here too"
