@@ -59,12 +59,13 @@ class Verdict:
 
 
 def judge(
-    cell: Cell, visits: Sequence[Visit], since: float, known: frozenset[str], healthy_s: float
+    cell: Cell, visits: Sequence[Visit], since: float, known: frozenset[str], busy_s: float
 ) -> Verdict:
     """Holds every answer since the fault came (`since`, monotonic) against the promises.
 
-    `known` are the items that exist; `healthy_s` is the p99 of the same load before the fault: what
-    the machine is busy with anyway, and no dependency's doing.
+    `known` are the items that exist; `busy_s` is what the machine is busy with anyway, and no
+    dependency's doing: the p99 of the same load before the fault, and how late a thread that asks
+    nobody came to run meanwhile.
     """
     seconds = np.asarray([visit.seconds for visit in visits])
     wrong = Counter(fault for visit in visits for fault in _wrong(visit, known))
@@ -76,15 +77,16 @@ def judge(
     if strays > STRAYS * len(settled):
         wrong["says that a sound store is out"] += strays
     p99 = float(np.quantile(seconds, 0.99))
-    if p99 > DEADLINE_S + healthy_s:
+    if p99 > DEADLINE_S + busy_s:
         wrong["too slow"] += 1
     figures = {
         "requests": len(visits),
         "kinds": len({visit.kind for visit in visits}),
         "p50_ms": round(float(np.median(seconds)) * 1_000, 1),
         "p99_ms": round(p99 * 1_000, 1),
+        "slowest": max(visits, key=lambda visit: visit.seconds).kind,
         "strays": strays,
-        "healthy_p99_ms": round(healthy_s * 1_000, 1),
+        "busy_ms": round(busy_s * 1_000, 1),
         "degraded": dict(Counter(part for v in visits for part in v.said.get("degraded", ()))),
         "from": dict(Counter(str(visit.said.get("features_from")) for visit in visits)),
     }

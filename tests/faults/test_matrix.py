@@ -16,6 +16,7 @@ from feature_store.settings import Settings
 from tests.faults.matrix import Cell, judge
 from tests.faults.proxy import FAULTS, Fault
 from tests.faults.shop import CLICK, Shop, open_shop
+from tests.faults.visitors import Pulse
 from tests.unit.serving.world import ITEMS
 
 #: Requests a second, and how long a cell lasts.
@@ -72,13 +73,14 @@ def suffer(
     """One cell: hurts under load, judges, heals, prints a line; returns what was wrong."""
     healthy_s = shop.healthy(RATE, seconds / 2)
     hurt = {name: shop.proxies[name].hurt for name in cell.hurt}
-    with ExitStack() as faults, shop.visitors(RATE) as visitors:
+    with ExitStack() as faults, Pulse() as pulse, shop.visitors(RATE) as visitors:
         since = time.monotonic()
         for name in cell.hurt:
             faults.enter_context(shop.proxies[name].fault(cell.fault))
         refused = _posts(shop, cell)
         time.sleep(max(0.0, since + seconds - time.monotonic()))
-    verdict = judge(cell, visitors.visits, since, frozenset(ITEMS), healthy_s)
+    busy_s = max(healthy_s, pulse.late_s)
+    verdict = judge(cell, visitors.visits, since, frozenset(ITEMS), busy_s)
     wrong = verdict.wrong | refused
     healed = {"personal_s": shop.personal_again(), "accepts_s": shop.accepts_again()}
     wrong |= {f"{name} {took:.1f}": 1 for name, took in healed.items() if took > HEALS_S}

@@ -11,10 +11,13 @@ from itertools import count
 from typing import Any
 
 import httpx
+import numpy as np
 import orjson
 
 #: A request that takes longer has failed.
 PATIENCE_S = 10.0
+#: How often somebody who asks nobody wants to run.
+BEAT_S = 0.01
 #: Stands for a status where none came.
 NO_ANSWER = 599
 
@@ -106,3 +109,34 @@ class Visitors:
             status, said = NO_ANSWER, {"error": repr(error)}
         took = time.monotonic() - due
         self.visits.append(Visit(asked.user, due, sent, took, status, said, asked.kind))
+
+
+class Pulse:
+    """`with Pulse() as pulse:` … then `pulse.late_s`: how busy the machine was meanwhile.
+
+    A thread that wants to run every `BEAT_S`, and asks nobody for anything.
+    """
+
+    def __init__(self) -> None:
+        self._late: list[float] = []
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Pulse:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        self._thread.join()
+
+    @property
+    def late_s(self) -> float:
+        """The p99 of how late it came to run."""
+        return float(np.quantile(self._late, 0.99)) if self._late else 0.0
+
+    def _run(self) -> None:
+        while not self._enough.is_set():
+            due = time.monotonic() + BEAT_S
+            time.sleep(BEAT_S)
+            self._late.append(time.monotonic() - due)
