@@ -32,7 +32,7 @@ def visit(
 
 
 def wrong(cell: Cell, *visits: Visit) -> set[str]:
-    return set(judge(cell, visits, 0.0, KNOWN_ITEMS, healthy_s=0.02).wrong)
+    return set(judge(cell, visits, 0.0, KNOWN_ITEMS, busy_s=0.02).wrong)
 
 
 def test_the_truth_is_accepted() -> None:
