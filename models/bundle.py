@@ -19,6 +19,7 @@ import orjson
 from feature_store.declaration import Declaration
 from feature_store.stores.base import UserState
 from feature_store.vectors import ItemColumns
+from models import bounds
 from models.als import Als, Rule
 from models.inner_product import NormOrder
 from models.interactions import Floats
@@ -243,6 +244,7 @@ def _load(path: Path, manifest: Manifest) -> Bundle:
         repeats=Repeats(array("repeat_share"), array("repeat_days")),
     )
     _same_length(sources)
+    bounds.check(sources)
     Als.check(sources.als.gram)
     return Bundle(
         manifest,

@@ -106,6 +106,36 @@ def test_factors_that_are_not_finite_are_refused(tmp_path: Path) -> None:
         Bundle.load(path, DECLARATION)
 
 
+@pytest.mark.parametrize(
+    ("source", "array", "value"),
+    [
+        ("covisitation", "items", 99), ("covisitation", "items", -2), ("content", "items", 6),
+        ("linear", "near", 6), ("linear", "items", 6), ("shelf", "items", -1), ("own", "items", 6),
+        ("own", "indptr", 99), ("shelf", "indptr", -1),
+    ],
+)  # fmt: skip
+def test_indices_that_point_outside_are_refused(
+    tmp_path: Path, source: str, array: str, value: int
+) -> None:
+    """The hashes are right; but a kernel would read or write whatever lies there."""
+    found = sources(HISTORY)
+    part = getattr(found, source)
+    damaged = getattr(part, array).copy()
+    damaged.flat[-1] = value
+    evil = replace(found, **{source: replace(part, **{array: damaged})})  # type: ignore[arg-type]
+    path = write(tmp_path, DECLARATION, evil, catalogue(), None, {}, {})
+    with pytest.raises(BundleRefused, match="points outside|does not divide"):
+        Bundle.load(path, DECLARATION)
+
+
+def test_arrays_of_different_lengths_are_refused(tmp_path: Path) -> None:
+    found = sources(HISTORY)
+    evil = replace(found, own=replace(found.own, turn=found.own.turn[:-1]))
+    path = write(tmp_path, DECLARATION, evil, catalogue(), None, {}, {})
+    with pytest.raises(BundleRefused, match="differ in their shapes"):
+        Bundle.load(path, DECLARATION)
+
+
 def test_a_file_that_nobody_vouched_for_is_not_loaded(tmp_path: Path) -> None:
     path = published(tmp_path)
     files = dict(Manifest.read(path).files)
