@@ -33,10 +33,10 @@ def check(sources: Sources) -> None:
     for name, arrays in _alike(sources):
         if len({array.shape for array in arrays}) > 1:
             raise ValueError(f"the arrays of {name} differ in their shapes")
-    rank = sources.als.factors.shape[1]
-    if sources.als.gram.shape != (rank, rank) or sources.als.by_norm.codes.shape[1] != -(
-        -rank // 4
-    ):
+    if len(sources.linear.items) != len(sources.linear.near):
+        raise ValueError("the arrays of linear differ in their lengths")
+    rank, fours = sources.als.factors.shape[1], sources.als.by_norm.codes.shape[1]
+    if sources.als.gram.shape != (rank, rank) or fours != -(-rank // 4):
         raise ValueError("ALS factors, gram and codes differ in their ranks")
 
 
@@ -61,7 +61,6 @@ def _alike(sources: Sources) -> Iterator[tuple[str, Sequence[Array]]]:
     yield "covisitation", (sources.covisitation.items, sources.covisitation.weights)
     yield "content", (sources.content.items, sources.content.weights)
     yield "linear", (linear.near, linear.weights)
-    yield "linear", (linear.items, linear.near[:, 0] if linear.near.size else linear.items)
     yield "shelf", (shelf.items, shelf.shares)
 
 

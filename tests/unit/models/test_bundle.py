@@ -124,7 +124,7 @@ def test_indices_that_point_outside_are_refused(
     damaged.flat[-1] = value
     evil = replace(found, **{source: replace(part, **{array: damaged})})  # type: ignore[arg-type]
     path = write(tmp_path, DECLARATION, evil, catalogue(), None, {}, {})
-    with pytest.raises(BundleRefused, match="points outside|does not divide"):
+    with pytest.raises(BundleRefused, match=r"points outside|does not divide"):
         Bundle.load(path, DECLARATION)
 
 
