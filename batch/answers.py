@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import orjson
 import pyarrow.parquet as pq
 
+from batch.day_profile import day_of
 from batch.lake import Lake
 from feature_store.topics import IMPRESSIONS
 from models.interactions import Floats
 
 #: The budget: of more answers than this, every n-th is read.
 MOST: Final = 500
+#: The same for learning, which reads no vectors.
+MANY: Final = 20_000
 #: Rows of a file in memory at once.
 _CHUNK: Final = 256
 
@@ -60,16 +64,30 @@ def landed_since(lake: Lake, topic: str, since: Mapping[str, int]) -> Iterator[s
     landed = lake.landed(topic)
     fresh = [b for b in landed.batches if any(since.get(p, 0) < end for p, end in b.until.items())]
     step = -(-sum(batch.rows for batch in fresh) // MOST)
-    wanted = set(landed.of_batches([batch.name for batch in fresh]))
-    columns = ["partition", "offset", "body"]
-    for path in lake.files(topic, IMPRESSIONS.name):
-        if path not in {landed.path(file) for file in wanted}:
-            continue
-        for chunk in pq.ParquetFile(path).iter_batches(_CHUNK, columns=columns):
+    named = {landed.path(file) for file in landed.of_batches([batch.name for batch in fresh])}
+    wanted = (path for path in lake.files(topic, IMPRESSIONS.name) if path in named)
+    for place, offset, body in _bodies(wanted, step):
+        if offset >= since.get(place, 0):
+            yield body
+
+
+def landed_from(lake: Lake, topic: str, moment: int) -> Iterator[str]:
+    """The same from the day of a moment (ms) on, for all who showed them; about `MANY`."""
+    landed, since = lake.landed(topic), day_of(moment)
+    step = -(-sum(file.rows for file in landed.since(since)) // MANY)
+    for _, _, body in _bodies(lake.files(topic, IMPRESSIONS.name, since), step):
+        yield body
+
+
+def _bodies(paths: Iterable[Path], step: int) -> Iterator[tuple[str, int, str]]:
+    """(partition, offset, body) of every `step`-th message."""
+    for path in paths:
+        for chunk in pq.ParquetFile(path).iter_batches(
+            _CHUNK, columns=["partition", "offset", "body"]
+        ):
             for row in chunk.to_pylist():
-                new = row["offset"] >= since.get(str(row["partition"]), 0)
-                if new and row["body"] is not None and row["offset"] % step == 0:
-                    yield row["body"]
+                if row["body"] is not None and row["offset"] % step == 0:
+                    yield str(row["partition"]), row["offset"], row["body"]
 
 
 def _special(said: Mapping[str, Any]) -> bool:

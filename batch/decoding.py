@@ -35,6 +35,8 @@ PLACE: Final = [
     pa.field("raw", pa.binary()),
 ]
 _TEXT, _LONG = pa.string(), pa.int64()
+#: Of a description, so many characters are read; `raw` has them all.
+DESCRIPTION: Final = 500
 _FIELDS: Final = [field.name for field in fields(Interaction)]
 
 
@@ -49,8 +51,9 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
         query=_TEXT, device=_TEXT, country=_TEXT, page=_TEXT, unknown_fields=pa.int32(),
     ),
     topics.ITEMS.name: _schema(
-        item_id=_TEXT, deleted=pa.bool_(), title=_TEXT, category=pa.list_(_TEXT), brand=_TEXT,
-        price_minor=_LONG, tags=pa.list_(_TEXT), available=pa.bool_(), created_at=_LONG,
+        item_id=_TEXT, deleted=pa.bool_(), title=_TEXT, description=_TEXT,
+        category=pa.list_(_TEXT), brand=_TEXT, price_minor=_LONG, tags=pa.list_(_TEXT),
+        available=pa.bool_(), created_at=_LONG,
     ),
     topics.PROFILES.name: _schema(
         user_id=_TEXT, deleted=pa.bool_(), segment=_TEXT, country=_TEXT, consent=pa.bool_(),
@@ -94,7 +97,8 @@ def _item(key: bytes | None, value: bytes | None, append_time: int) -> Row:
     said = item.model_dump(include={"item_id", "title", "category", "brand", "tags"})
     price = None if item.price is None else minor_units(item.price)
     state = {"available": item.available, "created_at": item.created_at}
-    return {**said, **state, "price_minor": price, "deleted": False, "raw": value}
+    told = {"description": item.description[:DESCRIPTION], "price_minor": price}
+    return {**said, **state, **told, "deleted": False, "raw": value}
 
 
 def _profile(key: bytes | None, value: bytes | None, append_time: int) -> Row:

@@ -103,6 +103,11 @@ class History:
     told: pa.Table | None = None
 
     @property
+    def start(self) -> int:
+        """When the oldest event was (ms)."""
+        return self.events[0].event_time if self.events else 0
+
+    @property
     def end(self) -> int:
         """Just after the newest event (ms): the cut of a fit on everything."""
         return self.events[-1].event_time + 1 if self.events else 0
@@ -229,6 +234,8 @@ def _items(ids: Sequence[str], described: Mapping[str, Mapping[str, Any]]) -> It
             tuple(row.get("category") or ()),
             row.get("brand") or "",
             tuple(row.get("tags") or ()),
+            row.get("description") or "",
+            row.get("price_minor") or 0,
         )
         for row in rows
     )

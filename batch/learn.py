@@ -1,10 +1,11 @@
-"""Learning: a ranker from the baskets after one cut, measured on the baskets after a later one."""
+"""Learning: a ranker from baskets after some cuts, measured on the baskets after a later one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from pyspark.sql import SparkSession
 
@@ -33,6 +34,8 @@ class Teacher:
     history: History
     similar: Neighbours
     recipe: Recipe
+    #: Lists that were shown, as questions, in order of time (`batch/shown.py`).
+    shown: Sequence[training_set.Basket] = ()
     _walk: AsOf | None = field(default=None, init=False, repr=False)
 
     def fit(self, cut_ms: int) -> Sources:
@@ -88,35 +91,56 @@ def learn(teacher: Teacher, progress: Progress) -> Lesson:
     Spark fits the later cuts in a thread of its own while Python replays baskets here.
     """
     recipe, end = teacher.recipe, teacher.history.end
+    cuts = training_cuts(teacher.history.start, end, recipe)
     with ThreadPoolExecutor(1) as aside:
-        with progress.stage("fit sources at the first cut"):
-            earlier = teacher.fit(first_cut(teacher.history, recipe))
-        later = aside.submit(teacher.fit, end - recipe.test_ms)
-        everything = aside.submit(teacher.fit, end)
+        fitted = _fitted(aside, teacher, [*cuts, end])
         with progress.stage("train the ranker") as said:
-            ranker = _ranker(teacher, earlier, end - recipe.test_ms)
+            ranker = _ranker(teacher, fitted, cuts)
             said.append("learned" if ranker else "too few baskets: sources are blended")
         with progress.stage("measure") as said:
-            queries = teacher.queries(later.result(), end, recipe.test_baskets)
+            later = next(fitted)
+            queries = teacher.queries(later, end, recipe.test_baskets)
             test = ranked(queries, ranker)
             found = outcomes(test, teacher.history, recipe.k)
-            measures = measure(test, found, len(earlier.item_ids))
+            measures = measure(test, found, len(later.item_ids))
             said.append(f"{len(queries)} baskets")
         with progress.stage("refit on everything"):
-            return Lesson(ranker, measures, everything.result(), later.result(), test, found)
+            return Lesson(ranker, measures, next(fitted), later, test, found)
 
 
-def first_cut(history: History, recipe: Recipe) -> int:
-    """Where the ranker's baskets begin (ms): a short history keeps a quarter for its sources."""
-    start = history.events[0].event_time
-    return max(history.end - recipe.train_ms, start + (history.end - start) // 4)
+def training_cuts(start: int, end: int, recipe: Recipe) -> list[int]:
+    """Where sources for the ranker's baskets end (ms), and last where its baskets do.
+
+    Evenly spread, and not closer than `recipe.between_ms`; of a short history, which lasts from
+    `start` to `end`, a quarter is kept for the first sources.
+    """
+    first, last = max(end - recipe.train_ms, start + (end - start) // 4), end - recipe.test_ms
+    parts = min(max((last - first) // recipe.between_ms, 1), recipe.train_cuts)
+    return [first + (last - first) * part // parts for part in range(parts + 1)]
 
 
-def _ranker(teacher: Teacher, sources: Sources, until: int) -> Ranker | None:
-    recipe = teacher.recipe
-    queries = teacher.queries(sources, until, recipe.train_baskets)
-    useful = [query for query in queries if query.labels.any()]
+def _fitted(aside: ThreadPoolExecutor, teacher: Teacher, cuts: Sequence[int]) -> Iterator[Sources]:
+    """The sources of each cut; the next ones are fitted while somebody works with these."""
+    coming = aside.submit(teacher.fit, cuts[0])
+    for following in cuts[1:]:
+        ready, coming = coming.result(), aside.submit(teacher.fit, following)
+        yield ready
+    yield coming.result()
+
+
+def _ranker(teacher: Teacher, fitted: Iterator[Sources], cuts: Sequence[int]) -> Ranker | None:
+    """From the baskets between the cuts and the lists that were shown there, in order of time."""
+    recipe, useful = teacher.recipe, list[training_set.Query]()
+    for _, until in pairwise(cuts):
+        sources = next(fitted)
+        asked = training_set.baskets(teacher.history, sources.cut_ms, until)
+        shown = [one for one in teacher.shown if sources.cut_ms <= one.moment < until]
+        drawn = [
+            *training_set.sample(asked, recipe.train_baskets // (len(cuts) - 1)),
+            *training_set.sample(shown, recipe.train_shown // (len(cuts) - 1)),
+        ]
+        queries = teacher.build(sources, training_set.in_order(drawn))
+        useful += [query for query in queries if query.labels.any()]
     if len(useful) < recipe.fewest_baskets:
         return None
-    names = columns(teacher.declaration)
-    return train_ranker.train(useful, names, recipe.validation_share)
+    return train_ranker.train(useful, columns(teacher.declaration), recipe.validation_share)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pyspark.sql import SparkSession
 
+from batch.answers import landed_from
 from batch.beyond import beyond
 from batch.canary import try_canary
 from batch.compare import compare, remember
@@ -20,7 +21,7 @@ from batch.gate import Evidence, Verdict, judge
 from batch.history import read
 from batch.lake import Lake
 from batch.land import land
-from batch.learn import Lesson, Teacher, learn
+from batch.learn import Lesson, Teacher, learn, training_cuts
 from batch.need import Learned, Need, need
 from batch.outcomes import Outcomes
 from batch.precompute import precompute
@@ -31,12 +32,13 @@ from batch.reconcile import reconcile
 from batch.recount import recount
 from batch.rematch import rematch
 from batch.report import Story, describe, params, refusal
+from batch.shown import shown
 from batch.stages import BEGUN, Facts, Night, made_by
 from batch.validate import validate
 from feature_store.declaration import Declaration, load
 from feature_store.events import WEIGHTS
 from feature_store.settings import Settings
-from feature_store.topics import INTERACTIONS, TOPICS
+from feature_store.topics import IMPRESSIONS, INTERACTIONS, TOPICS
 from models import bundle
 from models.bundle import Bundle
 from models.registry import NIGHT, Registry, RegistryUnavailable
@@ -83,7 +85,12 @@ class Tonight:
     def teacher(self) -> Teacher:
         """The history, read when the first stage wants it; raises `NothingToLearn`."""
         history = read(self.spark, self.settings, self.lake)
-        return Teacher(self.spark, self.declaration, history, fit_content(history), self.recipe)
+        began, *_, until = training_cuts(history.start, history.end, self.recipe)
+        lists = landed_from(self.lake, self.settings.topic(IMPRESSIONS.name), began)
+        return Teacher(
+            self.spark, self.declaration, history, fit_content(history), self.recipe,
+            shown(lists, history, until),
+        )  # fmt: skip
 
     @cached_property
     def registry(self) -> Registry:

@@ -20,12 +20,17 @@ class Recipe:
     linear: LinearRule = field(default=LinearRule(most=8_000, near=100, ridge=5.0, k=50))
     #: Sources for the ranker are fitted this long before the end …
     train_days: float = 35.0
-    #: … and the last days, after the ranker's labels, are the test.
+    #: … and again so often until its baskets end, at least so far apart: a served list is never
+    #: older than a night.
+    train_cuts: int = 2
+    between_days: float = 7.0
+    #: The last days, after the ranker's labels, are the test.
     test_days: float = 7.0
     #: The last share of the ranker's baskets decides when to stop adding trees.
     validation_share: float = 0.25
     #: At most so many baskets in each part, drawn with a fixed seed.
     train_baskets: int = 5_000
+    train_shown: int = 1_000
     test_baskets: int = 2_500
     #: Fewer baskets than this teach a ranker nothing: sources are blended instead.
     fewest_baskets: int = 50
@@ -35,6 +40,11 @@ class Recipe:
     def train_ms(self) -> int:
         """`train_days` in ms."""
         return int(self.train_days * DAY_MS)
+
+    @property
+    def between_ms(self) -> int:
+        """`between_days` in ms."""
+        return int(self.between_days * DAY_MS)
 
     @property
     def test_ms(self) -> int:

@@ -6,7 +6,7 @@ never added, and stays in the denominator of NDCG.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,11 +25,15 @@ SEED = 11
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """What one actor took in one visit: a query at `moment` (ms) and its answers (positions)."""
+    """What one actor took in one visit: a query at `moment` (ms) and its answers (positions).
+
+    Of a list that was shown, only what was `looked` at can be judged; None for any candidate.
+    """
 
     actor: str
     moment: int
     wanted: frozenset[int]
+    looked: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ def discovery(query: Query) -> Query | None:
     wanted = query.basket.wanted.difference(known.tolist())
     if not wanted:
         return None
-    found, new = query.candidates, ~np.isin(query.candidates.positions, known)
-    left = replace(found, positions=found.positions[new], scores=found.scores[new])
+    new = ~np.isin(query.candidates.positions, known)
+    left = query.candidates.where(new)
     return Query(replace(query.basket, wanted=wanted), left, query.rows[new])
 
 
@@ -80,6 +84,11 @@ def baskets(history: History, since: int, until: int) -> list[Basket]:
         for start, moment, items in zip(starts, moments, groups, strict=True)
         if since <= moment < until
     ]
+    return in_order(found)
+
+
+def in_order(found: Iterable[Basket]) -> list[Basket]:
+    """By time, as a walk through history meets them."""
     return sorted(found, key=lambda basket: (basket.moment, basket.actor))
 
 
@@ -117,5 +126,7 @@ def _query(declaration: Declaration, sources: Sources, walk: AsOf, basket: Baske
     walk.advance(now)
     user = walk.user(basket.actor, now)
     found = retrieve(sources, user, now, walk.trending(now))
+    if basket.looked is not None:
+        found = found.where(np.isin(found.positions, list(basket.looked)))
     items = walk.columns(sources.columns)
     return Query(basket, found, rows(declaration, sources, items, user, found, now))

@@ -15,6 +15,8 @@ from models.neighbours import Neighbours, keep_best
 _WORD = re.compile(r"[^\W_]+")
 #: Rows compared at once: a block of similarities stays within tens of megabytes.
 BLOCK = 2_000
+#: What a term beside the main ones weighs.
+ASIDE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +27,14 @@ class Text:
     category: tuple[str, ...]
     brand: str
     tags: tuple[str, ...] = ()
+    description: str = ""
+    price_minor: int = 0
 
 
 def fit(texts: Sequence[Text], groups: Ints, k: int = 20) -> Neighbours:
     """TF-IDF cosine among items of one group (`groups` (items,): e.g. the broad category code).
+
+    A word of a description counts `ASIDE`, as does the price band: both say less than a title.
 
     Comparing within groups keeps the work near-linear; words and weights are of the whole
     catalogue.
@@ -48,15 +54,19 @@ def tfidf(texts: Sequence[Text]) -> sparse.csr_matrix:
     """Rows of unit length, (items, vocabulary), weighted by smoothed inverse frequency."""
     vocabulary: dict[str, int] = {}
     columns: list[int] = []
+    counts: list[float] = []
     indptr = [0]
     for text in texts:
-        columns.extend({vocabulary.setdefault(t, len(vocabulary)) for t in _terms(text)})
+        terms = {**dict.fromkeys(_aside(text), ASIDE), **dict.fromkeys(_terms(text), 1.0)}
+        columns.extend(vocabulary.setdefault(term, len(vocabulary)) for term in terms)
+        counts.extend(terms.values())
         indptr.append(len(columns))
     frequency = np.bincount(columns, minlength=max(len(vocabulary), 1))
     idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
     indices = np.asarray(columns, dtype=np.int32)
     shape = (len(texts), max(len(vocabulary), 1))
-    matrix = sparse.csr_matrix((idf[indices].astype(np.float32), indices, indptr), shape=shape)
+    weights = (idf[indices] * counts).astype(np.float32)
+    matrix = sparse.csr_matrix((weights, indices, indptr), shape=shape)
     norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     matrix.data /= np.repeat(np.maximum(norms, 1e-9), np.diff(matrix.indptr)).astype(np.float32)
     matrix.sort_indices()
@@ -70,6 +80,13 @@ def _terms(text: Text) -> Iterator[str]:
     yield from (f"category={name}" for name in text.category)
     if text.brand:
         yield f"brand={text.brand}"
+
+
+def _aside(text: Text) -> Iterator[str]:
+    """The words of the description, and the price band: from each to the next, twice as dear."""
+    yield from _WORD.findall(text.description.lower())
+    if text.price_minor > 0:
+        yield f"price={text.price_minor.bit_length()}"
 
 
 def _closest(vectors: sparse.csr_matrix, rows: Ints, group: Ints, k: int) -> tuple[Ints, Floats]:

@@ -7,7 +7,7 @@ candidates it will meet.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from types import MappingProxyType
 from typing import Final
@@ -54,6 +54,10 @@ class Candidates:
     scores: Floats
     owned: Owned
     sources: tuple[str, ...] = SOURCES
+
+    def where(self, mask: Bools) -> Candidates:
+        """The candidates that a (n,) mask selects."""
+        return replace(self, positions=self.positions[mask], scores=self.scores[mask])
 
     def offered_by(self, rows: Sequence[int]) -> list[tuple[str, ...]]:
         """For each of some candidates, the sources that offered it."""

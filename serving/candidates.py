@@ -113,7 +113,7 @@ def _keep(found: Candidates, bundle: Bundle, catalogue: Catalogue, rules: Rules)
         cards = map(catalogue.get, map(bundle.item_ids.__getitem__, positions))
         may = [bool(card and rules.allow(card)) for card in cards]
     mask = np.asarray(may, np.bool_)
-    return replace(found, positions=found.positions[mask], scores=found.scores[mask])
+    return found.where(mask)
 
 
 def _within(bundle: Bundle, wanted: Filter) -> Ints | None:

@@ -32,6 +32,20 @@ hypothesis_settings.load_profile("quick")
 os.environ.setdefault("MILLRACE_SERVING_ACCESS", "local")
 
 
+@pytest.fixture(autouse=True)
+def environment_as_before() -> Iterator[None]:
+    """What a test tells the environment, or a verb that it runs in this process, is taken back."""
+    before = _told()
+    yield
+    for name in _told().keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _told() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("MILLRACE_")}
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running stack in a temporary home.
