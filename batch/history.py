@@ -127,10 +127,31 @@ class History:
         )
 
     def items_at(self, moment: int) -> Items:
-        """The same items as they were described at a moment (ms): `items` if none has changed."""
-        if self.told is None or not _changed_since(self.told, moment):
+        """The same items as they were described at a moment (ms): `items` if none has changed.
+
+        A catalogue may be sent after what happened to its items, so a first description holds
+        from ever. Of an item that nobody had touched either, nothing was known.
+        """
+        if self.told is None:
             return self.items
-        return _items(self.items.ids, _described(self.told, moment))
+        unheard = self._described_after(moment) - self._touched_before(moment)
+        if not unheard and not _changed_since(self.told, moment):
+            return self.items
+        described = _described(self.told, moment)
+        return _items(
+            self.items.ids, {i: said for i, said in described.items() if i not in unheard}
+        )
+
+    def _described_after(self, moment: int) -> set[str]:
+        """The items whose first description came at a moment (ms) or later."""
+        assert self.told is not None
+        first = pc.equal(self.told["valid_from"], 0)
+        late = pc.greater_equal(self.told["append_time"], moment)
+        return set(self.told.filter(pc.and_(first, late))["item_id"].to_pylist())
+
+    def _touched_before(self, moment: int) -> set[str]:
+        rows = np.unique(self.log.item[self.log.time < moment])
+        return {self.items.ids[row] for row in rows}
 
     def keeping(self, events: Iterable[Interaction]) -> History:
         """Some of the events, still in order, over the same catalogue."""

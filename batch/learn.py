@@ -95,7 +95,7 @@ def learn(teacher: Teacher, progress: Progress) -> Lesson:
     with ThreadPoolExecutor(1) as aside:
         fitted = _fitted(aside, teacher, [*cuts, end])
         with progress.stage("train the ranker") as said:
-            ranker = _ranker(teacher, fitted, cuts)
+            ranker = taught(teacher, fitted, cuts)
             said.append("learned" if ranker else "too few baskets: sources are blended")
         with progress.stage("measure") as said:
             later = next(fitted)
@@ -128,8 +128,11 @@ def _fitted(aside: ThreadPoolExecutor, teacher: Teacher, cuts: Sequence[int]) ->
     yield coming.result()
 
 
-def _ranker(teacher: Teacher, fitted: Iterator[Sources], cuts: Sequence[int]) -> Ranker | None:
-    """From the baskets between the cuts and the lists that were shown there, in order of time."""
+def taught(teacher: Teacher, fitted: Iterator[Sources], cuts: Sequence[int]) -> Ranker | None:
+    """A ranker from the baskets between the cuts and the lists that were shown there.
+
+    `fitted` gives the sources of each cut but the last. None where there are too few baskets.
+    """
     recipe, useful = teacher.recipe, list[training_set.Query]()
     for _, until in pairwise(cuts):
         sources = next(fitted)

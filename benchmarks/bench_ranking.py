@@ -23,10 +23,10 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from batch import train_ranker, training_set
+from batch import learn, training_set
 from batch.fit import fit_content
 from batch.history import History
-from batch.learn import Teacher
+from batch.learn import Teacher, training_cuts
 from batch.recipe import Recipe
 from batch.session import session
 from batch.training_set import Basket, Query, discovery
@@ -38,7 +38,6 @@ from feature_store.declaration import load
 from feature_store.tiles import DAY, DAY_MS
 from models.evaluation import by_user, paired_ratio, score
 from models.ranker import Ranker
-from models.rows import columns
 from models.sources import Sources
 
 TEST_DAYS: Final = 14
@@ -186,12 +185,12 @@ def _add(tables: Tables, name: str, lists: Result, frozen: Result) -> None:
 
 
 def learned(teacher: Teacher, cut: int, most: int) -> Ranker:
-    """The nightly's ranker, from baskets before `cut` and sources fitted before those."""
-    recipe = teacher.recipe
-    earlier = teacher.fit(cut - (recipe.train_ms - recipe.test_ms))
-    queries = teacher.queries(earlier, cut, most)
-    names = columns(teacher.declaration)
-    return train_ranker.train(queries, names, recipe.validation_share)
+    """The nightly's ranker, from at most so many baskets before `cut`."""
+    taught = replace(teacher, recipe=replace(teacher.recipe, train_baskets=most))
+    cuts = training_cuts(teacher.history.start, cut + teacher.recipe.test_ms, taught.recipe)
+    ranker = learn.taught(taught, map(taught.fit, cuts), cuts)
+    assert ranker is not None, "too few baskets before the cut"
+    return ranker
 
 
 def served(queries: Sequence[Query], ranker: Ranker) -> Result:

@@ -52,6 +52,15 @@ NOTHING_SAID: Final = Record()
 PAGE: Final = 100
 
 
+#: What MLflow says of an alias or a version that is not there.
+NOT_THERE: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+def model_name(namespace: str) -> str:
+    """What the model of a namespace is called."""
+    return "millrace" if namespace == DEFAULT_NAMESPACE else f"millrace-{namespace}"
+
+
 class RegistryUnavailable(Exception):
     """MLflow did not answer, or refused: keep serving the bundle at hand, try again later."""
 
@@ -89,7 +98,7 @@ class Registry:
         import mlflow
 
         self.uri = uri
-        self.name = "millrace" if namespace == DEFAULT_NAMESPACE else f"millrace-{namespace}"
+        self.name = model_name(namespace)
         mlflow.set_tracking_uri(uri)  # artefact downloads know no other way
         self._mlflow = mlflow
         self._client = mlflow.MlflowClient(tracking_uri=uri)
@@ -174,7 +183,12 @@ class Registry:
         return self.version(str(found.version))
 
     def note(self, record: Record) -> None:
-        """Logs a run that registers nothing."""
+        """Logs a run that registers nothing; one that is there under its name is not repeated."""
+        with self._answers():
+            experiment = self._mlflow.set_experiment(self.name).experiment_id
+            said = f"attributes.run_name = '{record.name}' AND attributes.status = 'FINISHED'"
+            if self._client.search_runs([experiment], said, max_results=1):
+                return
         with self._run(record, record.name):
             pass
 
@@ -237,7 +251,7 @@ class Registry:
             try:
                 return look()
             except self._mlflow.MlflowException as error:
-                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                if error.error_code in NOT_THERE:
                     return None
                 raise
 

@@ -41,7 +41,9 @@ class Catalogue:
 
     def told(self, item_id: str) -> Card | None:
         """The card of an item that a store has described."""
-        card = self.get(item_id)
+        card = self._cards.get(item_id)
+        if card is None and self._described and self._described.is_told(item_id):
+            card = self._described.card(item_id)
         return card if card and card.live else None
 
     def put(self, card: Card) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -36,7 +36,7 @@ class Followed:
 
 
 class Champions(Protocol):
-    """Where the champion is announced; `models.registry.Registry` is one."""
+    """Where the champion is announced; `models.announced.Announced` is one."""
 
     def champion(self) -> Version | None:
         """The version named @champion, if any; raises `RegistryUnavailable`."""
@@ -50,15 +50,13 @@ class Champion:
 
     def __init__(
         self, root: Path, declaration: Declaration, items: Items, telemetry: Telemetry,
-        registry: Callable[[], Champions],
+        registry: Champions,
     ) -> None:  # fmt: skip
-        """`registry` is called on the first turn, because importing MLflow takes seconds."""
         self._root = root
         self._declaration = declaration
         self._items = items
         self._telemetry = telemetry
-        self._connect = registry
-        self._registry: Champions | None = None
+        self._registry = registry
         self._refused: set[str] = set()
         self._followed: Followed | None = None
         self.live: Live | None = None
@@ -84,23 +82,22 @@ class Champion:
     def turn(self) -> None:
         """Looks at the alias once and swaps if it has moved."""
         try:
-            self._registry = self._registry or self._connect()
             version = self._registry.champion()
             self.registry_answers = True
             if version and self.live and version.bundle_id == self.live.bundle.id:
                 self._remember(self.live.bundle, version)
             elif version and version.version not in self._refused:
-                self._follow(self._registry, version)
+                self._follow(version)
         except RegistryUnavailable as error:
             self.registry_answers = False
             self._telemetry.failures.labels("mlflow").inc()
             self._say("registry unavailable", reason=str(error))
 
-    def _follow(self, registry: Champions, version: Version) -> None:
+    def _follow(self, version: Version) -> None:
         """A copy on disk that is damaged is fetched once more before the version is refused."""
-        if not self._adopt(registry.fetch(version, self._root), version):
+        if not self._adopt(self._registry.fetch(version, self._root), version):
             shutil.rmtree(self._root / version.bundle_id, ignore_errors=True)
-            if not self._adopt(registry.fetch(version, self._root), version):
+            if not self._adopt(self._registry.fetch(version, self._root), version):
                 self._refused.add(version.version)
 
     def _adopt(self, path: Path, version: Version | None = None) -> bool:

@@ -6,7 +6,7 @@ from feature_store.settings import Settings
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.quota import RedisQuotas
 from feature_store.stores.redis import RedisStore
-from models.registry import Registry
+from models.announced import Announced
 from serving.background import Loop
 from serving.guard import Guard, Ladder
 from serving.letters import KafkaLetters
@@ -41,7 +41,7 @@ def connect(settings: Settings, rules: ServingSettings, telemetry: Telemetry) ->
         stores=Ladder(hot, kept),
         patient_stores=Ladder(patient_hot, patient_kept),
         publisher=publisher,
-        registry=lambda: Registry(settings.mlflow, settings.namespace),
+        registry=Announced(settings.mlflow, settings.namespace),
         bundles=settings.bundles,
         letters=KafkaLetters(settings),
         quotas=RedisQuotas.connect(settings, redis_s),

@@ -52,6 +52,11 @@ class Described:
             self._made[item_id] = card = self._card(position)
         return card
 
+    def is_told(self, item_id: str) -> bool:
+        """Whether a store has told of an item; asked of every item, so it makes no card."""
+        position = self.bundle.index_of.get(item_id)
+        return position is not None and self._told[position] != NOT_TOLD
+
     def takes(self, card: Card) -> bool:
         """Notes what a store told, if it is what the bundle says but for the price."""
         position = self.bundle.index_of.get(card.item_id)

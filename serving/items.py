@@ -30,7 +30,7 @@ from serving.telemetry import Telemetry
 
 log = logging.getLogger(LOGGER)
 
-CHUNK: Final = 250
+CHUNK: Final = 100
 #: Writers stamp a change before they write it; looking back this far misses none.
 OVERLAP_MS: Final = 3_000
 #: How long one round over all items takes: of their windows, and of reading them from a store.

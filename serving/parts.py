@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -52,7 +51,7 @@ class Outside:
     stores: Ladder
     patient_stores: Ladder
     publisher: Publisher
-    registry: Callable[[], Champions]
+    registry: Champions
     bundles: Path
     connecting: tuple[Loop, ...] = ()
     quotas: Quotas = field(default_factory=LocalQuotas)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import mlflow
 import pytest
 from typer.testing import CliRunner, Result
 
 from feature_store.settings import Settings
 from infra.commands import models as command
 from infra.stack.errors import StackError
-from models.registry import Registry, Version
+from models.announced import Announced
+from models.bundle import Bundle
+from models.registry import Registry, RegistryUnavailable, Version
 from models.tracking import Record
-from tests.unit.serving.world import HISTORY, publish_bundle
+from tests.unit.serving.world import DECLARATION, HISTORY, publish_bundle
 
 RUNNER = CliRunner()
 
@@ -71,6 +75,25 @@ def test_versions_are_listed_compared_promoted_and_rolled_back(
     assert "no version 99" in str(run("show", "99").exception)
 
 
+def test_serving_hears_of_a_champion_and_fetches_it_without_mlflow_in_its_process(
+    registry: Registry, settings: Settings, tmp_path: Path
+) -> None:
+    announced = Announced(settings.mlflow, settings.namespace)
+    assert announced.champion() is None
+    version = published(registry, tmp_path, -1, 0.20, "passed")
+    assert announced.champion() is None
+    registry.promote(version)
+
+    champion = announced.champion()
+    assert champion is not None
+    assert (champion.version, champion.bundle_id) == (version.version, version.bundle_id)
+    fetched = announced.fetch(champion, tmp_path / "fetched")
+    assert fetched == tmp_path / "fetched" / version.bundle_id
+    assert Bundle.load(fetched, DECLARATION).id == version.bundle_id
+    with pytest.raises(RegistryUnavailable, match="has no version 99"):
+        announced.fetch(replace(champion, version="99"), tmp_path / "none")
+
+
 def test_a_registry_that_is_down_is_a_sentence(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,3 +101,14 @@ def test_a_registry_that_is_down_is_a_sentence(
     monkeypatch.setattr(command.Stack, "settings", lambda self: nowhere)
     with pytest.raises(StackError, match="Check `millrace status`"):
         RUNNER.invoke(command.models, ["list"], catch_exceptions=False)
+
+
+def test_a_run_that_registers_nothing_is_there_once(registry: Registry, settings: Settings) -> None:
+    refused = Record(name="refused a1b2", description="no prices", tags={"gate": "data refused"})
+    for _ in range(2):
+        registry.note(refused)
+    client = mlflow.MlflowClient(settings.mlflow)
+    experiment = client.get_experiment_by_name(registry.name)
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_name == refused.name

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from models.announced import Announced
 from models.registry import Registry, RegistryUnavailable
 from serving.logs import LOGGER, JsonFormatter
 from serving.security import Access
@@ -48,7 +49,7 @@ def test_a_password_in_the_address_of_mlflow_is_found_nowhere(
     caplog.set_level(logging.DEBUG)
     champion = make().parts.champion
     address = f"http://{PLANTED}:{PLANTED}@127.0.0.1:9"
-    monkeypatch.setattr(champion, "_connect", lambda: Registry(address, patience_s=1))
+    monkeypatch.setattr(champion, "_registry", Announced(address, patience_s=1))
     champion.turn()
     (line,) = (line for line in written if "registry unavailable" in line)
     assert "http://127.0.0.1:9" in line

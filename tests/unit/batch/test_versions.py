@@ -74,6 +74,23 @@ def test_sources_of_a_cut_know_items_as_they_were_described_then(
     assert before.items.ids == past.items.ids
 
 
+def test_of_an_item_that_nobody_had_heard_of_a_cut_knows_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Described later, one was bought before and the other was not: the words of one are known."""
+    events = (event("ann", "milk", 0), event("ann", "caviar", 5 * DAY))
+    late = NOON + 4 * DAY
+    told = history(said("milk", late, "Milk"), said("caviar", late, "Caviar"))
+    past = History.build(events, {"milk": {"title": "Milk"}, "caviar": {"title": "Caviar"}},
+                         told=told)  # fmt: skip
+    fitted = fitted_by(monkeypatch, teacher(past))
+    then = fitted(NOON + DAY).items
+    assert dict(zip(then.ids, (text.title for text in then.texts), strict=True)) == {
+        "milk": "Milk", "caviar": "",
+    }  # fmt: skip
+    assert fitted(late + 1) is past
+
+
 def fitted_by(monkeypatch: pytest.MonkeyPatch, learned: Teacher) -> Callable[[int], History]:
     """What a teacher fits at a cut."""
     monkeypatch.setattr("batch.learn.fit", lambda spark, declaration, past, *rest: past)

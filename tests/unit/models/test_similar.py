@@ -93,6 +93,16 @@ def test_blocks_do_not_change_the_neighbours(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_array_equal(whole.items, blocked.items)
 
 
+def test_a_description_and_a_price_say_something_and_less_than_a_title() -> None:
+    plain = Text("Mug", ("Kitchen",), "acme", description="blue glaze", price_minor=900)
+    alike = Text("Bowl", ("Kitchen",), "acme", description="a blue glaze", price_minor=1_000)
+    dear = Text("Plate", ("Kitchen",), "acme", description="a blue glaze", price_minor=90_000)
+    named = Text("Mug", ("Kitchen",), "acme", description="red", price_minor=5)
+    other = Text("Fork", ("Kitchen",), "acme")
+    near = content.fit([plain, alike, dear, named, other], np.zeros(5, np.int32), k=4)
+    assert near.of(0)[0].tolist() == [1, 2, 3, 4]
+
+
 def test_an_item_without_words_has_no_neighbours() -> None:
     near = content.fit([Text("", (), ""), *TEXTS], np.zeros(5, np.int32), k=3)
     assert near.of(0)[0].tolist() == []

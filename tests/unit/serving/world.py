@@ -237,7 +237,7 @@ class World:
         self.hot_guard = Guard("redis", self.telemetry, self.hot)
         self.kept_guard = Guard("cassandra", self.telemetry, self.kept, deadline_s=0.2)
         stores = Ladder(self.hot_guard, self.kept_guard)
-        outside = Outside(stores, stores, self.kafka, lambda: self.registry, self.root)
+        outside = Outside(stores, stores, self.kafka, self.registry, self.root)
         self.parts = Parts.assemble(DECLARATION, self.rules, self.telemetry, outside)
         self.http = TestClient(
             app_of(self.parts), base_url="http://127.0.0.1", raise_server_exceptions=False

@@ -1,0 +1,132 @@
+"""What serving asks the registry, with no MLflow in its process: who is champion, and its bundle.
+
+Importing MLflow takes 120 MiB of a worker and seconds of processor, which requests would wait for.
+So the alias is read from MLflow's REST interface, and a bundle is fetched by a process of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+
+from feature_store.settings import DEFAULT_NAMESPACE, Settings
+from models.registry import (
+    CHAMPION,
+    CREDENTIALS,
+    NOT_THERE,
+    Registry,
+    RegistryUnavailable,
+    Version,
+    model_name,
+)
+
+ALIAS: Final = "api/2.0/mlflow/registered-models/alias"
+#: MLflow's own variables that say who asks, behind `MLFLOW_TRACKING_`.
+WHO: Final = ("USERNAME", "PASSWORD", "TOKEN")
+#: How long a bundle may take to come, s.
+FETCH_S: Final = 1_800
+
+
+class Announced:
+    """The champion of one namespace on one MLflow server, as a server's worker needs it."""
+
+    def __init__(self, uri: str, namespace: str = DEFAULT_NAMESPACE, patience_s: int = 10) -> None:
+        """`uri` is http or https; who asks is told by it, or by MLflow's own variables."""
+        self._uri = uri
+        self._namespace = namespace
+        self._patience_s = patience_s
+
+    def champion(self) -> Version | None:
+        """The version that `@champion` names, without metrics; raises `RegistryUnavailable`."""
+        said = self._ask()
+        if said is None:
+            return None
+        tags = {tag["key"]: tag["value"] for tag in said.get("tags", ())}
+        number, run_id = str(said["version"]), str(said.get("run_id", ""))
+        made = int(said.get("creation_timestamp", 0))
+        return Version(number, tags["bundle_id"], run_id, {}, tags, (CHAMPION,), made)
+
+    def fetch(self, version: Version, into: Path) -> Path:
+        """`Registry.fetch` in another process; raises `RegistryUnavailable`."""
+        told = {"MILLRACE_MLFLOW": self._uri, "MILLRACE_NAMESPACE": self._namespace}
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", __name__, version.version, str(into)],
+                env={**os.environ, **told},
+                text=True, capture_output=True, timeout=FETCH_S, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise RegistryUnavailable(f"version {version.version} took too long to come") from None
+        if done.returncode:
+            last = (done.stderr.strip() or "no reason given").splitlines()[-1]
+            raise RegistryUnavailable(_bare(f"version {version.version} did not come: {last}"))
+        return Path(done.stdout.strip().splitlines()[-1])
+
+    def _ask(self) -> dict[str, Any] | None:
+        asked = urllib.parse.urlencode({"name": model_name(self._namespace), "alias": CHAMPION})
+        try:
+            with urllib.request.urlopen(  # noqa: S310 (`_request` lets http pass alone)
+                self._request(asked), timeout=self._patience_s
+            ) as answer:
+                found: dict[str, Any] = json.loads(answer.read())["model_version"]
+                return found
+        except urllib.error.HTTPError as refusal:
+            said = refusal.read().decode(errors="replace")
+            if any(f'"{code}"' in said for code in NOT_THERE):
+                return None
+            raise self._unavailable(f"{refusal.code} {said[:300]}") from None
+        except (OSError, ValueError, KeyError) as error:
+            raise self._unavailable(repr(error)) from None
+
+    def _request(self, asked: str) -> urllib.request.Request:
+        """With the credentials of the address, or of the environment as MLflow reads it."""
+        parts = urllib.parse.urlsplit(self._uri)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("serving asks MLflow over http")
+        host = parts.netloc.rpartition("@")[2]
+        request = urllib.request.Request(  # noqa: S310
+            f"{parts.scheme}://{host}{parts.path.rstrip('/')}/{ALIAS}?{asked}"
+        )
+        told = {name: os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in WHO}
+        if user := unquote(parts.username or "") or told["USERNAME"]:
+            word = unquote(parts.password or "") or told["PASSWORD"]
+            basic = base64.b64encode(f"{user}:{word}".encode()).decode()
+            request.add_header("Authorization", f"Basic {basic}")
+        elif told["TOKEN"]:
+            request.add_header("Authorization", f"Bearer {told['TOKEN']}")
+        return request
+
+    def _unavailable(self, reason: str) -> RegistryUnavailable:
+        said = f"MLflow at {self._uri}: {reason}. Check `millrace status`."
+        return RegistryUnavailable(_bare(said))
+
+
+def _bare(text: str) -> str:
+    return CREDENTIALS.sub("//", text)
+
+
+def main() -> int:
+    """Fetches a version into a directory and prints where its bundle lies."""
+    os.nice(10)  # requests come first
+    number, into = sys.argv[1:]
+    settings = Settings()
+    try:
+        registry = Registry(settings.mlflow, settings.namespace)
+        print(registry.fetch(registry.version(number), Path(into)))
+    except Exception as error:
+        print(_bare(f"{type(error).__name__}: {error}").replace("\n", " "), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
