@@ -10,7 +10,7 @@ from pathlib import Path
 
 import redis
 
-from feature_store.settings import Settings
+from feature_store.settings import DEFAULT_NAMESPACE, Settings
 from infra.stack.ports import LOOPBACK
 from infra.stack.prerequisites import redis_server
 
@@ -35,7 +35,7 @@ class RedisServer:
     @property
     def settings(self) -> Settings:
         """Settings that know this server and no other part of a stack."""
-        return Settings(redis=f"redis://{LOOPBACK}:{self.port}/0")
+        return Settings(redis=f"redis://{LOOPBACK}:{self.port}/0", namespace=DEFAULT_NAMESPACE)
 
     @property
     def client(self) -> redis.Redis:

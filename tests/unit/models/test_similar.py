@@ -100,7 +100,7 @@ def test_a_description_and_a_price_say_something_and_less_than_a_title() -> None
     named = Text("Mug", ("Kitchen",), "acme", description="red", price_minor=5)
     other = Text("Fork", ("Kitchen",), "acme")
     near = content.fit([plain, alike, dear, named, other], np.zeros(5, np.int32), k=4)
-    assert near.of(0)[0].tolist() == [1, 2, 3, 4]
+    assert near.of(0)[0].tolist() == [3, 1, 2, 4]
 
 
 def test_an_item_without_words_has_no_neighbours() -> None:

@@ -234,8 +234,11 @@ class World:
 
     def __post_init__(self) -> None:
         self.telemetry = Telemetry()
-        self.hot_guard = Guard("redis", self.telemetry, self.hot)
-        self.kept_guard = Guard("cassandra", self.telemetry, self.kept, deadline_s=0.2)
+        pause_s = self.rules.pause_s
+        self.hot_guard = Guard("redis", self.telemetry, self.hot, pause_s=pause_s)
+        self.kept_guard = Guard(
+            "cassandra", self.telemetry, self.kept, deadline_s=0.2, pause_s=pause_s
+        )
         stores = Ladder(self.hot_guard, self.kept_guard)
         outside = Outside(stores, stores, self.kafka, self.registry, self.root)
         self.parts = Parts.assemble(DECLARATION, self.rules, self.telemetry, outside)
