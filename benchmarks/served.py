@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
@@ -38,6 +38,9 @@ LIMIT: Final = 20
 NAIVE_USERS: Final = 2_000
 COMPARED: Final = 20
 READY_S: Final = 300
+#: How long our server may read items, and what its answers lack until it has.
+READ_S: Final = 600
+UNREAD: Final = "item_features"
 #: How long a server may take to come to rest, and what it takes of a core when it has.
 REST_S: Final = 120
 RESTING: Final = 0.4
@@ -65,10 +68,24 @@ class Side:
 
     def listed(self, user: int) -> list[str]:
         """The ids of one user's list."""
+        return [item["id"] for item in self.answer(user)["items"]]
+
+    def answer(self, user: int) -> dict[str, Any]:
+        """What one user is told."""
         headers = dict(line.split(": ") for line in self.headers.splitlines())
         url = f"http://{LOOPBACK}:{self.port}{self.path.format(user)}"
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
-            return [item["id"] for item in json.load(answer)["items"]]
+            told: dict[str, Any] = json.load(answer)
+            return told
+
+    def settle(self) -> None:
+        """Waits until the server has read all items: that is over once, and then never again."""
+        begun = time.monotonic()
+        while UNREAD in self.answer(0)["degraded"]:
+            if time.monotonic() - begun > READ_S:
+                raise StackError(f"{self.name} did not read its items in {READ_S} s.")
+            time.sleep(1)
+        say(f"{self.name} has read all items {time.monotonic() - begun:.0f} s later")
 
     def cpu_s(self) -> float:
         """Processor time of the server so far."""
@@ -167,7 +184,9 @@ def _ours(stage: Stage, made: Shop, root: Path, running: list[subprocess.Popen[b
     }
     headers = f"Authorization: Bearer {token}\r\n"
     path = f"/api/recommendations/{made.user(0)[:-1]}{{}}?limit={LIMIT}"
-    return _side("ours", EDGE, stage, told, path, made.users, headers, 100.0, running)
+    side = _side("ours", EDGE, stage, told, path, made.users, headers, 100.0, running)
+    side.settle()
+    return side
 
 
 def _naive(stage: Stage, made: Shop, running: list[subprocess.Popen[bytes]]) -> Side:
