@@ -51,7 +51,7 @@ def answers(messages: Iterable[bytes | str], bundle_id: str) -> list[Answer]:
     found = []
     for message in messages:
         said = orjson.loads(message)
-        if said["bundle"] == bundle_id and said.get("plain") and not _special(said):
+        if said.get("bundle") == bundle_id and said.get("plain") and not _special(said):
             found.append(Answer(said["actor"], said["shown_at"], tuple(_items(said["items"]))))
     return sorted(found, key=lambda one: (one.shown_at, one.actor))
 
@@ -91,11 +91,11 @@ def _bodies(paths: Iterable[Path], step: int) -> Iterator[tuple[str, int, str]]:
 
 
 def _special(said: Mapping[str, Any]) -> bool:
-    return bool(said["degraded"] or said.get("made_as"))
+    return bool(said.get("degraded") or said.get("made_as"))
 
 
 def _items(said: Iterable[Mapping[str, Any]]) -> Iterator[Shown]:
     for item in said:
-        if item["vector"] is not None:
+        if item.get("vector") is not None:
             values = [np.nan if value is None else value for value in item["vector"]]
             yield Shown(item["item_id"], tuple(item["sources"]), np.asarray(values, np.float32))

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from typing import Any, Final
 
-import orjson
 import pyarrow as pa
 
 from feature_store import topics
 from feature_store.events import (
     Interaction,
     InvalidEvent,
+    decode_impression,
     decode_interaction,
     decode_item,
     decode_profile,
@@ -112,11 +112,10 @@ def _profile(key: bytes | None, value: bytes | None, append_time: int) -> Row:
 
 
 def _impression(key: bytes | None, value: bytes | None, append_time: int) -> Row:
-    try:
-        orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return {"reason": "json: not valid JSON"}
-    return {"actor": (key or b"").decode(errors="replace"), "body": (value or b"").decode()}
+    shown = decode_impression(value)
+    if isinstance(shown, InvalidEvent):
+        return {"reason": shown.reason}
+    return {"actor": shown.actor, "body": (value or b"").decode()}
 
 
 def _tombstone(column: str, key: bytes | None) -> Row:

@@ -231,6 +231,11 @@ def decode_profile(value: bytes) -> ProfileMessage | InvalidEvent:
     return _parse(ProfileMessage, value)
 
 
+def decode_impression(value: bytes | None) -> ImpressionMessage | InvalidEvent:
+    """Decodes one message of `recommendation-impressions`."""
+    return _parse(ImpressionMessage, value)
+
+
 def canonical(message: ItemMessage | ProfileMessage) -> str:
     """A record as stores keep it: the contract's own fields as JSON."""
     return message.model_dump_json(include=set(type(message).model_fields))

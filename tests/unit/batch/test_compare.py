@@ -36,9 +36,10 @@ def lake(settings: Settings) -> Lake:
 def shown(number: int, first: int = 0) -> list[dict[str, Any]]:
     """Impressions whose time is their number."""
     return [
-        {"actor": "ann", "shown_at": n, "bundle": "b1", "degraded": [], "plain": True, "items": []}
+        {"impression_id": f"i{n}", "actor": "ann", "shown_at": n, "bundle": "b1", "mode": "mixed",
+         "columns": "c", "plain": True, "degraded": [], "items": []}
         for n in range(first, first + number)
-    ]
+    ]  # fmt: skip
 
 
 def times(lake: Lake, since: dict[str, int]) -> list[int]:

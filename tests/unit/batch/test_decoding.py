@@ -70,6 +70,21 @@ def test_a_description_keeps_its_bytes_so_that_a_store_can_be_refilled_with_all_
 
 
 def test_an_impression_is_kept_as_it_is() -> None:
-    row = decoded("recommendation-impressions", b'{"items":[1]}', b"ann")
-    assert (row["actor"], row["body"]) == ("ann", '{"items":[1]}')
-    assert decoded("recommendation-impressions", b"{")["reason"] == "json: not valid JSON"
+    said = orjson.dumps(
+        {"impression_id": "i1", "actor": "ann", "shown_at": 5, "mode": "mixed", "columns": "c",
+         "items": [{"item_id": "milk", "position": 0, "score": 0.5, "sources": ["own"],
+                    "vector": [1.0, None]}]}
+    )  # fmt: skip
+    row = decoded("recommendation-impressions", said, b"ann")
+    assert (row["actor"], row["body"]) == ("ann", said.decode())
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(b"{", "json: not valid JSON"), (b'{"items":[1]}', "impression_id: missing"),
+     (b"[]", "message: model_type"), (None, "value: null")],
+)  # fmt: skip
+def test_an_impression_that_nobody_of_ours_wrote_breaks_no_night(
+    value: bytes | None, reason: str
+) -> None:
+    assert decoded("recommendation-impressions", value, b"ann")["reason"] == reason
