@@ -21,12 +21,11 @@ from urllib.parse import unquote
 from feature_store.settings import DEFAULT_NAMESPACE, Settings
 from models.registry import (
     CHAMPION,
-    CREDENTIALS,
     NOT_THERE,
     Registry,
-    RegistryUnavailable,
     Version,
     model_name,
+    unavailable,
 )
 
 ALIAS: Final = "api/2.0/mlflow/registered-models/alias"
@@ -56,7 +55,9 @@ class Announced:
         return Version(number, tags["bundle_id"], run_id, {}, tags, (CHAMPION,), made)
 
     def fetch(self, version: Version, into: Path) -> Path:
-        """`Registry.fetch` in another process; raises `RegistryUnavailable`."""
+        """`Registry.fetch`, by a child if need be; raises `RegistryUnavailable`."""
+        if (final := version.place(into)).exists():
+            return final
         told = {"MILLRACE_MLFLOW": self._uri, "MILLRACE_NAMESPACE": self._namespace}
         try:
             done = subprocess.run(
@@ -65,11 +66,12 @@ class Announced:
                 text=True, capture_output=True, timeout=FETCH_S, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise RegistryUnavailable(f"version {version.version} took too long to come") from None
+            reason = f"version {version.version} did not come in {FETCH_S} s"
+            raise unavailable(self._uri, reason) from None
         if done.returncode:
             last = (done.stderr.strip() or "no reason given").splitlines()[-1]
-            raise RegistryUnavailable(_bare(f"version {version.version} did not come: {last}"))
-        return Path(done.stdout.strip().splitlines()[-1])
+            raise unavailable(self._uri, f"version {version.version} did not come: {last}")
+        return final
 
     def _ask(self) -> dict[str, Any] | None:
         asked = urllib.parse.urlencode({"name": model_name(self._namespace), "alias": CHAMPION})
@@ -83,9 +85,9 @@ class Announced:
             said = refusal.read().decode(errors="replace")
             if any(f'"{code}"' in said for code in NOT_THERE):
                 return None
-            raise self._unavailable(f"{refusal.code} {said[:300]}") from None
+            raise unavailable(self._uri, f"{refusal.code} {said[:300]}") from None
         except (OSError, ValueError, KeyError) as error:
-            raise self._unavailable(repr(error)) from None
+            raise unavailable(self._uri, repr(error)) from None
 
     def _request(self, asked: str) -> urllib.request.Request:
         """With the credentials of the address, or of the environment as MLflow reads it."""
@@ -105,25 +107,17 @@ class Announced:
             request.add_header("Authorization", f"Bearer {told['TOKEN']}")
         return request
 
-    def _unavailable(self, reason: str) -> RegistryUnavailable:
-        said = f"MLflow at {self._uri}: {reason}. Check `millrace status`."
-        return RegistryUnavailable(_bare(said))
-
-
-def _bare(text: str) -> str:
-    return CREDENTIALS.sub("//", text)
-
 
 def main() -> int:
-    """Fetches a version into a directory and prints where its bundle lies."""
+    """Fetches a version into a directory; 1, and a last line that says why, when it could not."""
     os.nice(10)  # requests come first
     number, into = sys.argv[1:]
     settings = Settings()
     try:
         registry = Registry(settings.mlflow, settings.namespace)
-        print(registry.fetch(registry.version(number), Path(into)))
+        registry.fetch(registry.version(number), Path(into))
     except Exception as error:
-        print(_bare(f"{type(error).__name__}: {error}").replace("\n", " "), file=sys.stderr)
+        print(f"{type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr)
         return 1
     return 0
 

@@ -50,8 +50,6 @@ REQUIREMENTS: Final = ["lightgbm==4.7.0", "numpy<2.2", "scipy<2", "orjson"]
 NOTHING_SAID: Final = Record()
 #: Versions asked for at once.
 PAGE: Final = 100
-
-
 #: What MLflow says of an alias or a version that is not there.
 NOT_THERE: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -63,6 +61,12 @@ def model_name(namespace: str) -> str:
 
 class RegistryUnavailable(Exception):
     """MLflow did not answer, or refused: keep serving the bundle at hand, try again later."""
+
+
+def unavailable(uri: str, reason: object) -> RegistryUnavailable:
+    """What to raise for a server that did not do what it was asked, without its credentials."""
+    said = f"MLflow at {uri}: {reason}. Check `millrace status`."
+    return RegistryUnavailable(CREDENTIALS.sub("//", said))
 
 
 class UnknownVersion(Exception):
@@ -80,6 +84,12 @@ class Version:
     tags: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     created_at: int = 0
+
+    def place(self, root: Path) -> Path:
+        """Where its bundle lies under `root`, fetched or not; raises `RegistryUnavailable`."""
+        if not BUNDLE_ID.fullmatch(self.bundle_id):
+            raise RegistryUnavailable(f"{self.bundle_id!r} is no bundle id")
+        return root / self.bundle_id
 
     @property
     def promoted_at(self) -> int | None:
@@ -274,9 +284,7 @@ class Registry:
         )
 
     def _download(self, version: Version, uri: str, folder: str, into: Path) -> Path:
-        if not BUNDLE_ID.fullmatch(version.bundle_id):
-            raise RegistryUnavailable(f"{version.bundle_id!r} is no bundle id")
-        final = into / version.bundle_id
+        final = version.place(into)
         if final.exists():
             return final
         into.mkdir(parents=True, exist_ok=True)
@@ -306,9 +314,8 @@ class Registry:
         try:
             yield
         except (self._mlflow.MlflowException, OSError) as error:
-            said = f"MLflow at {self.uri}: {error}. Check `millrace status`."
             # Without its cause, whose text and whose trace hold the address as it was given.
-            raise RegistryUnavailable(CREDENTIALS.sub("//", said)) from None
+            raise unavailable(self.uri, error) from None
 
 
 def _now() -> int:

@@ -30,6 +30,7 @@ from serving.telemetry import Telemetry
 
 log = logging.getLogger(LOGGER)
 
+#: Items read at once: about a millisecond of the interpreter.
 CHUNK: Final = 100
 #: Writers stamp a change before they write it; looking back this far misses none.
 OVERLAP_MS: Final = 3_000
