@@ -234,7 +234,7 @@ class Tonight:
             print(f"[nightly] no run says so: {error}", flush=True)
 
     def _learn(self, said: list[str]) -> Facts:
-        lesson, root = learn(self.teacher, Progress("learn", 4)), self.night.root
+        lesson, root = learn(self.teacher, Progress("learn", 3)), self.night.root
         parts = (("bundle", lesson.everything), ("measured", lesson.measured))
         written = {name: self._write(name, sources, lesson).name for name, sources in parts}
         if lesson.test:
