@@ -55,7 +55,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
         self._healthy = self._call(_event())
-        #: Bytes that were held, changed or cut: the proof that the injector injects.
+        #: Bytes held, changed or cut, and connections refused: the proof that it injects.
         self.hurt = 0
         self.port = self._call(self._listen(0))
 
@@ -89,6 +89,7 @@ class Proxy:
         self._fault = fault
         if fault is Fault.REFUSED:
             await self._stop_listening()
+            self.hurt += await self._refuses()
         elif self._server is None:
             await self._listen(self.port)
         if fault in (Fault.REFUSED, Fault.RESET):
@@ -107,6 +108,15 @@ class Proxy:
         if self._server:
             self._server.close()
             self._server = None
+
+    async def _refuses(self) -> bool:
+        """Tried here, as a client that keeps no connection leaves nothing to count."""
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except ConnectionRefusedError:
+            return True
+        writer.close()
+        return False
 
     async def _cut(self) -> None:
         self.hurt += len(self._writers)
