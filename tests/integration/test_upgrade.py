@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from typer.testing import CliRunner
 
 from batch.differences import compare
 from feature_store.declaration import load
@@ -19,9 +20,10 @@ from feature_store.stores.base import Store
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
 from feature_store.tiles import DAYS_7
+from infra.cli import app
 from infra.drain import drain, end_offsets
 from infra.stack.errors import StackError
-from infra.stack.jobs import cancel, find, latest, require_live, savepoint
+from infra.stack.jobs import cancel, find, latest, require_live
 from infra.stack.stack import Stack
 from infra.stack.streaming import deploy
 from infra.traffic.message import Message
@@ -187,19 +189,32 @@ def test_an_upgrade_that_is_interrupted_leaves_the_old_job_and_nothing_else(
         require_live(stack, "hot-g1")
 
 
+def verb(*words: str) -> str:
+    """What `millrace stream` prints, as an engineer would type it."""
+    done = CliRunner().invoke(app, ["stream", *words], env={"COLUMNS": "300"})
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
 def test_a_job_goes_on_from_its_savepoint_with_other_slots_and_the_declaration_it_had(
     stack: Stack, shop: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MILLRACE_HOME", str(stack.home.root))
     drain(stack, shop, "hot", end_offsets(shop))
     before = find(stack, "hot")
-    where = savepoint(stack, "hot")
-    cancel(stack, "hot")
+    where = verb("savepoint", "hot").strip()
+    assert "is cancelled" in verb("cancel", "hot")
+    assert "hot" not in verb("status").replace(f"{shop.namespace}-hot", "")  # no longer wanted
     monkeypatch.setenv("MILLRACE_FEATURES", f"{shop.namespace}_after")
-    deploy(stack, "hot", start_from=where, parallelism=2)
+    told = ("--from", where, "--parallelism", "2", "--state", "hashmap")
+    assert "hot runs: http://" in verb("submit", "hot", *told)
     after = find(stack, "hot")
     assert before is not None
     assert after is not None
     assert (after.arguments, after.environment) == (before.arguments, before.environment)
+    assert (after.state, after.parallelism) == ("hashmap", 2)
+    live = [line.split() for line in verb("status").splitlines() if "RUNNING" in line]
+    assert [f"{shop.namespace}-hot", "hot"] in [[line[0], line[-2]] for line in live]
     with traffic(shop):
         time.sleep(2)
     drain(stack, shop, "hot", end_offsets(shop))
