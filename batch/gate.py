@@ -77,7 +77,7 @@ def judge(evidence: Evidence) -> Verdict:
         return Verdict(tuple(reasons), (*notes, "no champion to compare with"))
     if rival.outcomes is None:
         note = f"version {rival.version.version} was not tested tonight: {rival.why_not}"
-        return Verdict(tuple(reasons), (*notes, note))
+        return Verdict((*reasons, *_known(evidence.canary, rival)), (*notes, note))
     against = compared(evidence.outcomes, rival.outcomes)
     found = [*_beside(against, rival), *_known(evidence.canary, rival)]
     return Verdict((*reasons, *found), tuple(notes), as_json(against))

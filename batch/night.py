@@ -31,7 +31,7 @@ from batch.recipe import Recipe
 from batch.reconcile import reconcile
 from batch.recount import recount
 from batch.rematch import rematch
-from batch.report import Story, describe, params, refusal
+from batch.report import Story, describe, params, refusal, skipped
 from batch.shown import shown
 from batch.stages import BEGUN, Facts, Night, made_by
 from batch.validate import validate
@@ -211,10 +211,11 @@ class Tonight:
 
         return self.night.stage("precompute", work)
 
-    def champion(self) -> Facts:
-        """Who serves, on a night that learned nothing."""
+    def skip(self, facts: Mapping[str, Any]) -> Facts:
+        """Who goes on serving, on a night that had no reason to learn; its run says why."""
         found = self.registry.champion()
         assert found is not None, "without a champion there is a need to learn"
+        self._note(skipped(self.night.key, self.night.root / "data_docs", facts))
         return {"champion": found.version, "champion_bundle": found.bundle_id}
 
     def finish(self, facts: Mapping[str, Any]) -> Facts:

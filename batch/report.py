@@ -96,6 +96,20 @@ def refusal(night: str, found: Report) -> Record:
     )
 
 
+def skipped(night: str, docs: Path, facts: Mapping[str, Any]) -> Record:
+    """The run of a night that had no reason to learn: its data, and the drift of the stream."""
+    return Record(
+        name=f"not learned {night}",
+        description=f"Nothing was learned: {facts['why']} ([all checks]({DOCS})).",
+        tags={"night": night, "gate": "not asked", "offsets": _json(facts["offsets"])},
+        metrics={
+            **_drifted(facts["reconciled"]),
+            **{name: float(facts[name]) for name in ("tiles", "late", "checks")},
+        },
+        files=[("data_docs", docs)] if docs.exists() else [],
+    )
+
+
 def _drifted(reconciled: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The drift of the speed layer as one number a store: the share of owned tiles put right."""
     wrong = ("missing", "different", "extra")

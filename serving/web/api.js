@@ -31,12 +31,19 @@ export async function user(id) {
   }
 }
 
+// What a person thinks of an item takes effect on the next answer; what they do comes with the stream.
+const FEEDBACK = new Set(["like", "dislike"]);
+
 /** Resolves with the event's id once Kafka has it. */
 export async function interaction(said) {
-  const answer = await ask("/api/interactions", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(said),
-  });
+  const { user_id, session_id, item_id, type } = said;
+  const answer = FEEDBACK.has(type)
+    ? await post("/api/feedback", { user_id, session_id, item_id, kind: type })
+    : await post("/api/interactions", said);
   return answer.event_ids[0];
+}
+
+function post(path, said) {
+  const headers = { "Content-Type": "application/json" };
+  return ask(path, { method: "POST", headers, body: JSON.stringify(said) });
 }

@@ -1,20 +1,22 @@
 """The judge: what a store holds beside an independent recount of the acknowledged log.
 
 The recount is the plain-Python reference over the log as Kafka has it. Every acknowledged message
-must be in that log, at its position and byte for byte; then every tile must be what the log says.
+must be in that log, at its position and byte for byte; then every tile, and every actor's recents,
+must be what the log says.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from batch.differences import Comparison, compare
 from feature_store.declaration import Declaration, Entity
-from feature_store.reference import Message, fold, ring
-from feature_store.stores.base import Store
+from feature_store.events import Interaction
+from feature_store.reference import Fold, Message, ring
+from feature_store.stores.base import RECENTS_KEPT, Recent, Store
 from feature_store.tiles import DAY, Tile
 from tests.faults.load import Position
 
@@ -24,6 +26,7 @@ class Verdict:
     """Everything is right when `right` says so; the figures say how wrong it is.
 
     `lost` and `twice` are events, counted by users' day tiles, in which each event is once.
+    `forgetful` are the actors whose recents are not the newest that the log has of them.
     """
 
     acknowledged: int
@@ -32,12 +35,15 @@ class Verdict:
     lost: int
     twice: int
     comparison: Comparison
+    actors: int
+    forgetful: tuple[str, ...]
     hashes: tuple[str, str]
 
     @property
     def right(self) -> bool:
-        """Nothing forgotten, lost or counted twice, and every tile the same to the byte."""
-        return self.comparison.equal and not (self.forgotten or self.lost or self.twice)
+        """Nothing forgotten, lost or counted twice; tiles and recents the same to the byte."""
+        wrong = self.forgotten or self.lost or self.twice or self.forgetful
+        return self.comparison.equal and not wrong
 
     def figures(self) -> dict[str, object]:
         """For the line that a trial prints."""
@@ -50,8 +56,15 @@ class Verdict:
             "tiles": self.comparison.tiles,
             "tiles_wrong": self._wrong,
             "tiles_hash": self.hashes[0],
+            "actors": self.actors,
+            "recents_wrong": len(self.forgetful),
             "right": self.right,
         }
+
+    @property
+    def examples(self) -> list[str]:
+        """Some of what is wrong, for the one who has to find out why."""
+        return [*self.comparison.examples, *(f"recents of {who}" for who in self.forgetful[:5])]
 
     @property
     def _wrong(self) -> int:
@@ -67,7 +80,8 @@ def judge(
     horizon_ms: int,
 ) -> Verdict:
     """Compares a drained store with the log, and the log with what was acknowledged."""
-    folded = fold(features, log, horizon_ms)
+    folded = Fold(features, horizon_ms)
+    recents = newest(event for message in log if (event := folded.add(message)))
     expected, stored = list(folded.tiles()), list(store.scan_tiles())
     if store.name != "cassandra":  # the others keep a ring
         expected = list(ring(expected).values())
@@ -80,8 +94,20 @@ def judge(
         lost=sum((should - did).values()),
         twice=sum((did - should).values()),
         comparison=compare(store.name, stored, expected, {}),
+        actors=len(recents),
+        forgetful=tuple(who for who in recents if store.read_user(who).recents != recents[who]),
         hashes=(_hash(stored), _hash(expected)),
     )
+
+
+def newest(applied: Iterable[Interaction]) -> dict[str, tuple[Recent, ...]]:
+    """By actor, the last interactions that a store keeps, newest first."""
+    by_actor: dict[str, list[Recent]] = defaultdict(list)
+    for event in applied:
+        by_actor[event.actor].append(Recent.of(event))
+    return {
+        who: tuple(sorted(theirs, reverse=True)[:RECENTS_KEPT]) for who, theirs in by_actor.items()
+    }
 
 
 def dead_positions(letters: Iterable[Mapping[str, object]]) -> set[Position]:

@@ -66,7 +66,7 @@ def test_poison_restarts_nothing_and_vanishes_nowhere(trial: Trial) -> None:
     assert len(dead) == counts["dead_lettered"] == poisonous.messages - 50_000
     not_dead = sum(counts.get(fate, 0) for fate in ("applied", "duplicates", "late"))
     assert not_dead + len(dead) == counts["sent"] == len(witness.acknowledged)
-    assert verdict.right, verdict.comparison.examples
+    assert verdict.right, verdict.examples
 
 
 @pytest.mark.trial
@@ -79,7 +79,7 @@ def test_disorder_leaves_every_count_exact(trial: Trial) -> None:
     trial.drain("hot")
     verdict = trial.judge("hot", witness.acknowledged)
     trial.report("disorder", probe_s=after_all, **verdict.figures())
-    assert verdict.right, verdict.comparison.examples
+    assert verdict.right, verdict.examples
     assert verdict.counts["duplicates"] > 8_000
     assert verdict.counts["late"] > 800
     assert verdict.counts["dead_lettered"] > 100
@@ -99,7 +99,7 @@ def test_idle_partitions_hold_nothing_up(trial: Trial) -> None:
     verdict = trial.judge("hot", witness.acknowledged)
     trial.report("idle partition", trending_after_s=seconds, **verdict.figures())
     assert {message.partition for message in trial.log()} == {0}
-    assert verdict.right, verdict.comparison.examples
+    assert verdict.right, verdict.examples
 
 
 @pytest.mark.trial
@@ -123,4 +123,4 @@ def test_a_backlog_is_caught_up_with(trial: Trial) -> None:
         catch_up_to_arrival=caught_up_eps / ARRIVAL_EPS,
         **verdict.figures(),
     )
-    assert verdict.right, verdict.comparison.examples
+    assert verdict.right, verdict.examples

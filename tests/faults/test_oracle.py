@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from feature_store import declaration
-from feature_store.reference import Message, fold
+from feature_store.reference import Fold, Message, fold
 from feature_store.stores.memory import MemoryStore
 from feature_store.tiles import Tile
 from tests.builders import DAY, NOON, log_of, purchase, view
 from tests.faults.load import Position
-from tests.faults.oracle import Verdict, judge
+from tests.faults.oracle import Verdict, judge, newest
 from tests.faults.trial import beyond
 
 FEATURES = declaration.load("feature_store.features")
@@ -38,6 +38,7 @@ class Bug:
     says: str
     tiles: Callable[[list[Message]], list[Tile]]
     acknowledged: dict[Position, bytes | None] | None = None
+    recents: Callable[[list[Message]], list[Message]] = list
 
 
 def tiles(log: list[Message], horizon_ms: int = HORIZON) -> list[Tile]:
@@ -67,12 +68,18 @@ BUGS = [
     Bug("store killed", "a batch is dropped", lambda log: tiles(log)[:-8]),
     Bug("store frozen", "an older write lands last", lambda log: tiles(log)[1:] + tiles(log[:1])),
     Bug("store reset", "half a batch is written", lambda log: tiles(log)[::2]),
+    Bug("store killed", "a recent is dropped", tiles, recents=lambda log: log[1:]),
+    Bug("poison", "a refused one is kept", tiles, recents=lambda log: [*log, in_time(log[-1])]),
+    Bug("redis flushed", "recents do not come back", tiles, recents=lambda log: log[30:]),
 ]  # fmt: skip
 
 
 def verdict(bug: Bug) -> Verdict:
     store = MemoryStore()
     store.write_tiles(bug.tiles(LOG))
+    state = Fold(FEATURES, HORIZON)
+    applied = [event for message in bug.recents(LOG) if (event := state.add(message))]
+    store.write_recents((who, one) for who, theirs in newest(applied).items() for one in theirs)
     return judge(store, LOG, bug.acknowledged or ACKNOWLEDGED, FEATURES, HORIZON)
 
 

@@ -48,7 +48,7 @@ def test_redis_is_exact_after_it_heals(trial: Trial, hurt: Hurt) -> None:
         restarts=restarts,
         **verdict.figures(),
     )
-    assert verdict.right, verdict.comparison.examples
+    assert verdict.right, verdict.examples
     assert restarts == 0
 
 
@@ -80,8 +80,8 @@ def test_cassandra_is_exact_after_it_heals_and_hot_does_not_notice(
         hot_right=hot.right,
         **kept.figures(),
     )
-    assert hot.right, hot.comparison.examples
-    assert kept.right, kept.comparison.examples
+    assert hot.right, hot.examples
+    assert kept.right, kept.examples
     assert restarts == {"hot": 0, "kept": 0}
 
 
@@ -104,7 +104,7 @@ def test_one_command_refills_a_redis_that_forgot_everything(trial: Trial) -> Non
         fresh_again_s=fresh_again,
         **verdict.figures(),
     )
-    assert verdict.right, verdict.comparison.examples
+    assert verdict.right, verdict.examples
 
 
 def rebuild(stack: Stack) -> float:

@@ -261,6 +261,27 @@ def test_a_notebook_runs_on_a_night(
         nbformat.write(book, Path(os.environ["MILLRACE_KEEP_NOTEBOOKS"]) / path.name)
 
 
+def test_a_night_without_a_reason_to_learn_says_so_and_leaves_the_champion(done: Night) -> None:
+    import mlflow
+
+    before = done.facts
+    again = night(done.settings, "--if-needed")
+    assert again.returncode == 0, again.stdout + again.stderr
+    facts = done.facts
+    assert facts["champion_bundle"] == before["champion_bundle"]
+    assert "bundle" not in facts
+    assert "learn …" not in again.stdout
+    assert facts["why"] in again.stdout
+    client = mlflow.MlflowClient(done.settings.mlflow)
+    experiment = client.get_experiment_by_name(
+        Registry(done.settings.mlflow, done.settings.namespace).name
+    )
+    named = f"attributes.run_name = 'not learned {facts['night']}'"
+    (run,) = client.search_runs([experiment.experiment_id], named)
+    assert run.data.metrics["tiles"] > 0
+    assert client.list_artifacts(run.info.run_id, "data_docs")
+
+
 @pytest.mark.trial
 def test_killed_at_ten_points_the_alias_names_the_old_or_the_new_bundle_complete(
     done: Night,
@@ -271,8 +292,8 @@ def test_killed_at_ten_points_the_alias_names_the_old_or_the_new_bundle_complete
     more = [{**event, "event_id": f"again-{event['event_id']}"} for event in purchases()[:300]]
     send(settings, INTERACTIONS.name, [orjson.dumps(event) for event in more])
     points = [
-        *("1/9 land …", "2/9 validate …", "3/9 recount …", "6/9 learn …", "[learn] 2/4"),
-        *("[learn] 4/4", "7/9 judge …", "8/9 publish …", "8/9 publish … ", "9/9 precompute …"),
+        *("1/9 land …", "2/9 validate …", "3/9 recount …", "6/9 learn …", "[learn] 1/3"),
+        *("[learn] 3/3", "7/9 judge …", "8/9 publish …", "8/9 publish … ", "9/9 precompute …"),
     ]
     champions = set()
     for point in points:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from feature_store.stores.base import Recent
 from models.announced import Announced
 from models.registry import Registry, RegistryUnavailable
 from serving.logs import LOGGER, JsonFormatter
@@ -89,3 +91,14 @@ def test_planted_secrets_are_found_nowhere(make: Make, tmp_path: Path, written: 
     secrets = (PLANTED, token.split("_", 2)[2])
     assert not [text for text in said for secret in secrets if secret in text]
     assert len(written) > 1, "nothing was logged: the test sees no log"
+
+
+def test_a_damaged_interaction_is_reported_without_what_it_says(
+    make: Make, written: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, kept = make(), json.dumps([PLANTED, "noon", PLANTED, PLANTED, 1, 100, PLANTED])
+    monkeypatch.setattr(world.hot, "read_user", lambda *_: Recent.decode(kept))
+    world.list_for("ann")
+    (line,) = (line for line in written if "no interaction as a store keeps it" in line)
+    assert "(str, str, str, str, int, int, str)" in line
+    assert not [text for text in written if PLANTED in text]

@@ -110,6 +110,16 @@ def test_a_good_model_is_promoted_over_the_champion_of_the_night_before(
     assert verdict.against["served"]["low"] < 0.05
 
 
+def test_beside_a_champion_that_cannot_be_tested_a_model_must_not_know_less(
+    good: Model, rival: Rival, tmp_path: Path
+) -> None:
+    untested = replace(rival, outcomes=None, why_not="it does not load here")
+    assert verdict_on(good, untested, tmp_path / "good").passed
+    verdict = verdict_on(half_the_data(good), untested, tmp_path / "half")
+    assert any("data is missing" in said for said in verdict.reasons), verdict.reasons
+    assert "version 1 was not tested tonight: it does not load here" in verdict.notes
+
+
 def test_the_champion_is_tested_on_the_same_baskets_though_it_knows_other_items(
     past: History, good: Model, rival: Rival
 ) -> None:
