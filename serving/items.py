@@ -1,8 +1,8 @@
 """Keeps items fresh in process, so that a request never fetches two hundred of them.
 
-Everything is read once, in the background; then only what changed, and slowly round and round in
-case a change was missed. Window values fall with time even when nothing happens: they are read
-again from the tiles at hand about once a minute.
+Everything is read once, in the background; then, every few seconds, only what changed, and slowly
+round and round in case a change was missed. Window values fall with time even when nothing happens:
+they are read again from the tiles at hand about once a minute.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import count, islice
 from typing import Final
 
 import numpy as np
@@ -34,6 +34,8 @@ log = logging.getLogger(LOGGER)
 CHUNK: Final = 100
 #: Writers stamp a change before they write it; looking back this far misses none.
 OVERLAP_MS: Final = 3_000
+#: What changed is read so often: an item that is often bought changes all the time.
+CHANGES_S: Final = 5.0
 #: How long one round over all items takes: of their windows, and of reading them from a store.
 WINDOWS_ROUND_S: Final = 60.0
 STORE_ROUND_S: Final = 600.0
@@ -70,6 +72,7 @@ class Items:
         self._windows_round = Round(self._active, refresh_s / WINDOWS_ROUND_S)
         self._store_round = Round(self._tiles, refresh_s / STORE_ROUND_S)
         self._since = _now_ms()
+        self._turns, self._turns_a_look = count(), max(1, round(CHANGES_S / refresh_s))
         self._live: Live | None = None
         self.complete = False
 
@@ -93,11 +96,15 @@ class Items:
         self._read_all(list(self._unread))
         self.complete = self._live is not None
         self._catalogue.read_titles()
+        if next(self._turns) % self._turns_a_look == 0:
+            self._read_changed(started)
+        self._read_all(self._store_round.next())
+
+    def _read_changed(self, now: int) -> None:
         changed = self._stores.read(lambda store: store.changed_items(self._since))
         self._read_all(changed.value or [])
         if not changed.failed:
-            self._since = started - OVERLAP_MS
-        self._read_all(self._store_round.next())
+            self._since = now - OVERLAP_MS
 
     def _read_all(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), CHUNK):
@@ -164,11 +171,11 @@ class Round:
 
     def next(self) -> list[str]:
         """The next share; at the end, the rest."""
-        count = 1 + min(MOST, int(len(self._keys) * self._share))
-        batch = list(islice(self._left, count))
+        size = 1 + min(MOST, int(len(self._keys) * self._share))
+        batch = list(islice(self._left, size))
         if not batch:
             self._left = iter(list(self._keys))
-            batch = list(islice(self._left, count))
+            batch = list(islice(self._left, size))
         return batch
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from feature_store.declaration import Entity
 from feature_store.stores.base import Record
 from feature_store.tiles import Version
+from serving.settings import ServingSettings
 from tests.unit.serving.world import ITEMS, Broken, Make, World, ids, record
 
 
@@ -86,3 +89,13 @@ def test_descriptions_are_the_stores_to_tell_and_without_them_an_answer_says_so(
 def test_what_was_deleted_a_moment_ago_is_gone_before_anybody_read_it(world: World) -> None:
     world.hot.write_records([Record(Entity.ITEM, "milk", Version(world.now, 0, 0), "")])
     assert world.http.get("/api/items/milk").status_code == 404
+
+
+def test_what_changed_is_looked_for_every_five_seconds(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, looks = make(rules=ServingSettings(refresh_s=1)), list[int]()
+    monkeypatch.setattr(world.hot, "changed_items", lambda since: looks.append(since) or [])
+    for _ in range(10):
+        world.parts.items.turn()
+    assert len(looks) == 2
