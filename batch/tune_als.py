@@ -30,7 +30,7 @@ RULES: Final = (
     Rule(64, 40.0, 0.05, 6),
     Rule(64, 5.0, 5.0, 6, scaled=False),
     Rule(64, 5.0, 50.0, 6, scaled=False),
-    Rule(64, 40.0, 50.0, 6, scaled=False),
+    Rule(128, 5.0, 0.05, 6),
     Rule(128, 5.0, 20.0, 6, scaled=False),
 )
 PEOPLE, K, SEED = 2_000, 20, 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -40,6 +41,13 @@ def environment_as_before() -> Iterator[None]:
     for name in _told().keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def garbage_is_collected_again() -> Iterator[None]:
+    """`tests/flink.py` asks Python to wait with it."""
+    yield
+    gc.enable()
 
 
 def _told() -> dict[str, str]:

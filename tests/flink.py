@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,12 @@ from feature_store.reference import Message
 
 
 def local_flink(**options: str) -> Any:
-    """A table environment that has the connectors and what of the job runs in the JVM."""
+    """A table environment that has the connectors and what of the job runs in the JVM.
+
+    Python collects no garbage until the test is over (`tests/conftest.py`). An environment must be
+    used on the Java thread that made it (FLINK-23020); a proxy that dies on another thread of ours,
+    or in the middle of a call, makes a second connection, and so a second Java thread.
+    """
     from pyflink.common import Configuration
     from pyflink.datastream import StreamExecutionEnvironment
     from pyflink.table import StreamTableEnvironment
@@ -17,6 +23,8 @@ def local_flink(**options: str) -> Any:
 
     from infra.stack.jars import jars
 
+    gc.collect()
+    gc.disable()
     urls = [jar.as_uri() for jar in (*jars("flink"), *jars("streaming"))]
     add_jars_to_context_class_loader(urls)
     config = Configuration()

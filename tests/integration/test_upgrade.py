@@ -196,6 +196,13 @@ def verb(*words: str) -> str:
     return done.stdout
 
 
+def listed(title: str) -> tuple[str, str]:
+    """(state, what it is wanted as) of the newest job of that title, as `status` shows it."""
+    row = next(line for line in verb("status").splitlines() if line.startswith(f"{title} "))
+    _, state, *_, wanted_as, _ = row.split()  # the age before it ends in "s"
+    return state, "" if wanted_as == "s" else wanted_as
+
+
 def test_a_job_goes_on_from_its_savepoint_with_other_slots_and_the_declaration_it_had(
     stack: Stack, shop: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +211,7 @@ def test_a_job_goes_on_from_its_savepoint_with_other_slots_and_the_declaration_i
     before = find(stack, "hot")
     where = verb("savepoint", "hot").strip()
     assert "is cancelled" in verb("cancel", "hot")
-    assert "hot" not in verb("status").replace(f"{shop.namespace}-hot", "")  # no longer wanted
+    assert listed(f"{shop.namespace}-hot") == ("CANCELED", "")  # and no longer wanted
     monkeypatch.setenv("MILLRACE_FEATURES", f"{shop.namespace}_after")
     told = ("--from", where, "--parallelism", "2", "--state", "hashmap")
     assert "hot runs: http://" in verb("submit", "hot", *told)
@@ -213,8 +220,7 @@ def test_a_job_goes_on_from_its_savepoint_with_other_slots_and_the_declaration_i
     assert after is not None
     assert (after.arguments, after.environment) == (before.arguments, before.environment)
     assert (after.state, after.parallelism) == ("hashmap", 2)
-    live = [line.split() for line in verb("status").splitlines() if "RUNNING" in line]
-    assert [f"{shop.namespace}-hot", "hot"] in [[line[0], line[-2]] for line in live]
+    assert listed(f"{shop.namespace}-hot") == ("RUNNING", "hot")
     with traffic(shop):
         time.sleep(2)
     drain(stack, shop, "hot", end_offsets(shop))
