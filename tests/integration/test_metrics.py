@@ -54,8 +54,9 @@ def hot(stack: Stack, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> It
     """A running hot job; yields its title."""
     monkeypatch.setenv("MILLRACE_NAMESPACE", settings.namespace)
     deploy(stack, "hot")
-    yield f"{settings.namespace}-hot"
-    cancel(stack, "hot")
+    title = f"{settings.namespace}-hot"
+    yield title
+    cancel(stack, title)
 
 
 def test_a_running_job_is_scraped_from_both_halves_of_the_cluster(
