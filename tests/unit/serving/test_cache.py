@@ -58,7 +58,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def world(make: Make, clock: Clock) -> World:
     """Ann has clicked, and has her list already."""
-    world = make(rules=ServingSettings(result_s=GOOD_FOR_S))
+    world = make(rules=ServingSettings(refresh_s=60, result_s=GOOD_FOR_S))
     world.did("ann", recent("tea", "click"))
     world.list_for("ann")
     return world
@@ -142,7 +142,7 @@ def test_rubbish_in_the_cache_is_no_result(world: World, kept: str) -> None:
 
 
 def test_switched_off_it_keeps_nothing(make: Make) -> None:
-    world = make(rules=ServingSettings(result_s=0))
+    world = make(rules=ServingSettings(refresh_s=60, result_s=0))
     world.did("ann", recent("tea", "click"))
     world.list_for("ann")
     world.list_for("ann")
@@ -304,7 +304,7 @@ def machine(make: Make, clock: Clock, tmp_path: Path) -> type[RuleBasedStateMach
     """The machine over one world, emptied for each example."""
     made = tuple(publish_bundle(tmp_path / f"{n}", rows=HISTORY[: -n or None]) for n in (0, 3))
     publish_bundle(tmp_path / "shelf")
-    world = make(root=tmp_path / "shelf", rules=ServingSettings(result_s=GOOD_FOR_S))
+    world = make(root=tmp_path / "shelf", rules=ServingSettings(refresh_s=60, result_s=GOOD_FOR_S))
     return type("Machine", (NeverStale,), {"world": world, "clock": clock, "made": made})
 
 
