@@ -13,8 +13,10 @@ from models.interactions import Floats, Ints
 from models.neighbours import Neighbours, keep_best
 
 _WORD = re.compile(r"[^\W_]+")
-#: Rows compared at once: a block of similarities stays within tens of megabytes.
-BLOCK = 2_000
+#: Rows compared at once: at most so many times `COMMON` similarities for each of their terms.
+BLOCK = 500
+#: A term that more items of a group have is not compared: all pairs of them would be a square.
+COMMON = 3_000
 #: What a term beside the main ones weighs.
 ASIDE = 0.5
 
@@ -36,17 +38,20 @@ def fit(texts: Sequence[Text], groups: Ints, k: int = 20) -> Neighbours:
 
     A word of a description counts `ASIDE`, as does the price band: both say less than a title.
 
-    Comparing within groups keeps the work near-linear; words and weights are of the whole
-    catalogue.
+    Comparing within groups, and there by what at most `COMMON` items say, keeps the work
+    near-linear; words and weights are of the whole catalogue.
     """
     vectors = tfidf(texts)
     items = np.full((len(texts), k), -1, np.int32)
     weights = np.zeros((len(texts), k), np.float32)
     order = np.argsort(groups, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        mine = _telling(vectors[group])
+        others = mine.T.tocsr()
         for start in range(0, len(group), BLOCK):
             rows = group[start : start + BLOCK]
-            items[rows], weights[rows] = _closest(vectors, rows, group, k)
+            near, weights[rows] = _closest(mine[start : start + BLOCK] @ others, start, k)
+            items[rows] = np.where(near >= 0, group[near], -1)
     return Neighbours(items, weights)
 
 
@@ -89,10 +94,17 @@ def _aside(text: Text) -> Iterator[str]:
         yield f"price={text.price_minor.bit_length()}"
 
 
-def _closest(vectors: sparse.csr_matrix, rows: Ints, group: Ints, k: int) -> tuple[Ints, Floats]:
-    """The k nearest of `rows` among `group`, as positions in the catalogue."""
-    similarity = (vectors[rows] @ vectors[group].T).tocsr()
-    left = rows[np.repeat(np.arange(len(rows)), np.diff(similarity.indptr))]
-    similarity.data[left == group[similarity.indices]] = 0
-    near, weights = keep_best(similarity, k)
-    return np.where(near >= 0, group[near], -1).astype(np.int32), weights
+def _telling(vectors: sparse.csr_matrix) -> sparse.csr_matrix:
+    """A group's rows without what more than `COMMON` of them say."""
+    if vectors.shape[0] > COMMON:
+        often = np.bincount(vectors.indices, minlength=vectors.shape[1])
+        vectors.data[often[vectors.indices] > COMMON] = 0
+        vectors.eliminate_zeros()
+    return vectors
+
+
+def _closest(similarity: sparse.csr_matrix, first: int, k: int) -> tuple[Ints, Floats]:
+    """The k nearest in their group of the rows from `first` on, without themselves."""
+    left = first + np.repeat(np.arange(similarity.shape[0]), np.diff(similarity.indptr))
+    similarity.data[left == similarity.indices] = 0
+    return keep_best(similarity, k)

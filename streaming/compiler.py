@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from feature_store.declaration import Declaration, Entity
 from feature_store.tiles import Level
 
-#: The one aggregate that SQL lacks: `Distinct`, from the jar that goes with the job.
-BOTTOM_K = "CREATE TEMPORARY SYSTEM FUNCTION bottom_k AS 'millrace.BottomK' LANGUAGE JAVA"
+#: What SQL lacks, from the jar that goes with the job: `Distinct`, and the spelling of a body.
+FUNCTIONS: Final = (
+    "CREATE TEMPORARY SYSTEM FUNCTION bottom_k AS 'millrace.BottomK' LANGUAGE JAVA",
+    "CREATE TEMPORARY SYSTEM FUNCTION tile_body AS 'millrace.TileBody' LANGUAGE JAVA",
+)
 
 
 def tiles(declaration: Declaration, entity: Entity, since: int) -> str:
@@ -17,11 +21,11 @@ def tiles(declaration: Declaration, entity: Entity, since: int) -> str:
     Columns: entity id, level in ms, tile_start in ms, events applied, body (as `encode_body`).
     """
     values = ", ".join(
-        f"KEY '{feature.name}' VALUE {feature.sql('flink')}" for feature in declaration.of(entity)
+        f"'{feature.name}', {feature.sql('flink')}" for feature in declaration.of(entity)
     )
     return f"""
 SELECT {entity.id_column} AS entity_id, ms, tile_start,
-  COUNT(*) AS applied, JSON_OBJECT({values} ABSENT ON NULL) AS body
+  COUNT(*) AS applied, tile_body({values}) AS body
 FROM {levels(declaration.levels(entity), since)}
 WHERE {entity.id_column} <> ''
 GROUP BY {entity.id_column}, ms, tile_start"""

@@ -34,6 +34,7 @@ class Deployment:
     name: str
     store: str
     latency_ms: int
+    gathered_rows: int
     bundle_ms: int
     trending_pace_s: int
     checkpoint_s: int
@@ -48,9 +49,27 @@ class Deployment:
 
 
 DEPLOYMENTS: Final = {
-    "hot": Deployment("hot", "redis", 100, 50, 1, 10, sinks.Pace(20_000, 5), dead_letters=True),
+    "hot": Deployment(
+        "hot",
+        "redis",
+        latency_ms=100,
+        gathered_rows=20_000,
+        bundle_ms=50,
+        trending_pace_s=1,
+        checkpoint_s=10,
+        sink=sinks.Pace(20_000, 5),
+        dead_letters=True,
+    ),
     "kept": Deployment(
-        "kept", "cassandra", 30_000, 1000, 30, 60, sinks.Pace(20_000, 1000), dead_letters=False
+        "kept",
+        "cassandra",
+        latency_ms=30_000,
+        gathered_rows=100_000,
+        bundle_ms=1000,
+        trending_pace_s=30,
+        checkpoint_s=60,
+        sink=sinks.Pace(20_000, 1000),
+        dead_letters=False,
     ),
 }
 
@@ -71,7 +90,8 @@ def build(
     t_env.create_temporary_system_function("publish", udf(publisher, result_type=DataTypes.INT()))
     t_env.execute_sql("CREATE TEMPORARY TABLE written (n BIGINT) WITH ('connector'='blackhole')")
     t_env.execute_sql(trending.TICKS)
-    t_env.execute_sql(compiler.BOTTOM_K)
+    for function in compiler.FUNCTIONS:
+        t_env.execute_sql(function)
     applied = steps.first_copies(
         t_env, t_env.from_path("interactions"), settings.horizon_ms, _remembered_ms(settings)
     )
@@ -114,7 +134,7 @@ def environment(settings: Settings, deployment: Deployment) -> StreamTableEnviro
         "table.exec.state.ttl": f"{_remembered_ms(settings)} ms",
         "table.exec.mini-batch.enabled": "true",
         "table.exec.mini-batch.allow-latency": f"{deployment.latency_ms} ms",
-        "table.exec.mini-batch.size": "20000",
+        "table.exec.mini-batch.size": str(deployment.gathered_rows),
         # A row waits for company on its way to the next task, but not for long.
         "execution.buffer-timeout.interval": f"{deployment.latency_ms // 10} ms",
         # No operator changes a row that it was given: no copies between them.

@@ -33,9 +33,14 @@ hypothesis_settings.load_profile("quick")
 os.environ.setdefault("MILLRACE_SERVING_ACCESS", "local")
 
 
+#: Ours, and what PyFlink's worker pool adds while a local job runs in this process: a cluster
+#: started with the latter would have its Python functions run in here, with its own environment.
+TOLD = ("MILLRACE_", "FLINK_", "PYFLINK_", "_PYFLINK_", "PYTHON_LOOPBACK_")
+
+
 @pytest.fixture(autouse=True)
 def environment_as_before() -> Iterator[None]:
-    """What a test tells the environment, or a verb that it runs in this process, is taken back."""
+    """What a test tells the environment, or what it runs in this process, is taken back."""
     before = _told()
     yield
     for name in _told().keys() - before.keys():
@@ -51,7 +56,7 @@ def garbage_is_collected_again() -> Iterator[None]:
 
 
 def _told() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("MILLRACE_")}
+    return {name: value for name, value in os.environ.items() if name.startswith(TOLD)}
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,8 @@ class Flink:
         from streaming import compiler
 
         t_env = flink(horizon_ms, messages)
-        t_env.execute_sql(compiler.BOTTOM_K)
+        for function in compiler.FUNCTIONS:
+            t_env.execute_sql(function)
         found: Tiles = {}
         for entity in Entity:
             query = compiler.tiles(declaration, entity, since=0)

@@ -35,7 +35,7 @@ def test_every_feature_is_listed_with_its_columns_and_readers() -> None:
 
 def test_a_feature_is_explained_by_the_sql_of_both_engines() -> None:
     said = run("explain", "purchases", "--entity", "item")
-    assert "JSON_OBJECT(KEY 'purchases'" in said
+    assert "tile_body('purchases'" in said
     assert "TO_JSON(NAMED_STRUCT('purchases'" in said
     assert "-- Spark: the base" in said
     assert "engagement" not in said

@@ -93,6 +93,13 @@ def test_blocks_do_not_change_the_neighbours(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_array_equal(whole.items, blocked.items)
 
 
+def test_what_most_of_a_large_group_say_makes_nobody_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "COMMON", 2)
+    texts = [Text(f"shoe {word}", ("shoes",), "") for word in ("red", "red", "blue", "green")]
+    near = content.fit(texts, np.zeros(4, np.int32), k=3)
+    assert [near.of(item)[0].tolist() for item in range(4)] == [[1], [0], [], []]
+
+
 def test_a_description_and_a_price_say_something_and_less_than_a_title() -> None:
     plain = Text("Mug", ("Kitchen",), "acme", description="blue glaze", price_minor=900)
     alike = Text("Bowl", ("Kitchen",), "acme", description="a blue glaze", price_minor=1_000)
