@@ -19,7 +19,7 @@ from infra.stack.interrupts import uninterrupted
 from infra.stack.lifecycle import is_alive, telling_line
 from infra.stack.prerequisites import java
 from infra.stack.stack import Stack
-from infra.stack.wanted import Wanted, known, lock, newest_checkpoint, remember
+from infra.stack.wanted import Wanted, chosen_start, known, lock, newest_checkpoint, remember
 
 ENDED: Final = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 
@@ -83,7 +83,7 @@ def submit(stack: Stack, job: Wanted) -> str:
         running = latest(stack, job.title)
         if running is not None and running.live:
             return running.id
-        start_from = Path(job.start_from) if job.start_from else None
+        start_from = chosen_start(job)
         if start_from is None:
             discard_checkpoints(stack, job)
         # First the intention: killed from here on, the supervisor finishes what was begun.

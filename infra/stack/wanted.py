@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from infra.stack.errors import StackError
 from infra.stack.files import locked, write_atomically
 from infra.stack.home import Home
 
@@ -85,10 +86,30 @@ def newest_checkpoint(home: Home, job: Wanted) -> Path | None:
     if job.start_from and (given := Path(job.start_from) / "_metadata").exists():
         complete.append(given)
     newest = max(complete, key=lambda file: file.stat().st_mtime, default=None)
-    if newest is None:
+    return newest.parent if newest and _lives(newest, job) else None
+
+
+def chosen_start(job: Wanted) -> Path | None:
+    """The savepoint or checkpoint that `job` was told to start from, if any.
+
+    Raises `StackError` when there is none in that place, or when the state in it has expired.
+    """
+    if not job.start_from:
         return None
-    age = time.time() - newest.stat().st_mtime
-    return newest.parent if job.state_life_s is None or age < job.state_life_s else None
+    chosen = Path(job.start_from)
+    if not (chosen / "_metadata").exists():
+        raise StackError(f"{chosen} is neither a savepoint nor a whole checkpoint.")
+    if not _lives(chosen / "_metadata", job):
+        raise StackError(
+            f"The state in {chosen} has expired since it was written: late events would start "
+            "their tiles again from zero. Submit without --from to fold the log anew."
+        )
+    return chosen
+
+
+def _lives(metadata: Path, job: Wanted) -> bool:
+    age = time.time() - metadata.stat().st_mtime
+    return job.state_life_s is None or age < job.state_life_s
 
 
 def _file(home: Home) -> Path:

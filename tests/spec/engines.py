@@ -49,7 +49,11 @@ class Flink:
     """The streaming job's own steps and SQL, in a cluster inside this process."""
 
     def tiles(
-        self, declaration: Declaration, horizon_ms: int, messages: Sequence[Message]
+        self,
+        declaration: Declaration,
+        horizon_ms: int,
+        messages: Sequence[Message],
+        since: int = 0,
     ) -> Tiles:
         from streaming import compiler
 
@@ -58,7 +62,7 @@ class Flink:
             t_env.execute_sql(function)
         found: Tiles = {}
         for entity in Entity:
-            query = compiler.tiles(declaration, entity, since=0)
+            query = compiler.tiles(declaration, entity, since)
             with t_env.execute_sql(query).collect() as changes:
                 for key, ms, start, applied, body in changes:
                     address = (str(entity), key, LEVEL_OF_MS[ms].code, start)

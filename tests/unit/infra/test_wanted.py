@@ -15,7 +15,7 @@ from infra.stack.home import Home
 from infra.stack.jobs import find
 from infra.stack.stack import Stack
 from infra.stack.streaming import next_generation
-from infra.stack.wanted import Wanted, known, newest_checkpoint, remember, wanted
+from infra.stack.wanted import Wanted, chosen_start, known, newest_checkpoint, remember, wanted
 
 HOT = Wanted(
     name="hot",
@@ -78,6 +78,18 @@ def test_a_job_without_a_checkpoint_goes_on_from_where_it_was_started(tmp_path: 
     assert newest_checkpoint(home, restored) == savepoint
     later = checkpoint(home, "first", 1, age_s=-1)
     assert newest_checkpoint(home, restored) == later
+
+
+def test_a_job_starts_from_a_chosen_state_only_while_that_lives(tmp_path: Path) -> None:
+    assert chosen_start(HOT) is None
+    told = replace(HOT, start_from=str(tmp_path / "savepoint-1"))
+    with pytest.raises(StackError, match="neither a savepoint nor a whole checkpoint"):
+        chosen_start(told)
+    savepoint = checkpoint(Home(tmp_path), "first", 1, age_s=10)
+    assert chosen_start(replace(told, start_from=str(savepoint))) == savepoint
+    old = checkpoint(Home(tmp_path), "first", 2, age_s=3601)
+    with pytest.raises(StackError, match="expired"):
+        chosen_start(replace(told, start_from=str(old)))
 
 
 def test_a_name_is_the_running_generation_and_else_the_newest(shop: Stack) -> None:
