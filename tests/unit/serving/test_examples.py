@@ -1,10 +1,11 @@
-"""The examples of docs/api.md, typed into a shell, against the app over a real socket."""
+"""The examples of docs/api.md, in a shell and in Python, against the app over a real socket."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,12 @@ from serving.app import app_of
 from tests.unit.serving.world import World
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "api.md"
-BLOCKS = re.findall(r"^```bash\n(.*?)^```", DOCUMENT.read_text(), re.M | re.S)
+PYTHON_ADDRESS = "http://127.0.0.1:8000"
+
+
+def blocks(language: str) -> list[str]:
+    """The document's examples in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT.read_text(), re.M | re.S)
 
 
 @contextmanager
@@ -39,10 +45,11 @@ def listening(world: World) -> Iterator[str]:
 
 
 def test_every_example_of_the_document_works_as_written(world: World) -> None:
-    assert len(BLOCKS) > 5
+    examples = blocks("bash")
+    assert len(examples) > 5
     with listening(world) as address:
         ran = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", "\n".join(BLOCKS)],
+            ["bash", "-euo", "pipefail", "-c", "\n".join(examples)],
             env=os.environ | {"MILLRACE_SERVING": address},
             capture_output=True,
             text=True,
@@ -52,3 +59,15 @@ def test_every_example_of_the_document_works_as_written(world: World) -> None:
     assert ran.returncode == 0, ran.stderr
     kinds = [message.topic for message in world.kafka.acknowledged]
     assert kinds == ["user-interactions", "user-interactions", "user-profile-updates"]
+
+
+def test_the_python_example_prints_a_list_and_sends_its_feedback(world: World) -> None:
+    (example,) = blocks("python")
+    assert PYTHON_ADDRESS in example
+    with listening(world) as address:
+        program = example.replace(PYTHON_ADDRESS, address)
+        command = [sys.executable, "-c", program]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    assert len(ran.stdout.splitlines()) == 5
+    assert [message.topic for message in world.kafka.acknowledged] == ["user-interactions"]
