@@ -7,7 +7,8 @@ import pytest
 from feature_store.declaration import Entity
 from feature_store.stores.base import Record
 from feature_store.tiles import Version
-from serving.rules import diversify, refused
+from serving.card import Card, Filter
+from serving.rules import Caps, diversify, refused
 from serving.settings import ServingSettings
 from tests.unit.serving.world import ITEMS, NOW, Make, World, ids, recent, record
 
@@ -79,6 +80,19 @@ def test_diversity_puts_off_the_surplus_but_leaves_no_place_empty() -> None:
 
     assert first(["a1", "a2", "a3", "b1"], 3, 2) == ["a1", "a2", "b1"]
     assert first(["a1", "a2", "a3"], 3, 1) == ["a1", "a2", "a3"]
+
+
+def test_one_brand_takes_its_share_unless_it_is_what_was_asked_for() -> None:
+    acme = [Card(f"acme-{n}", "", brand="acme") for n in range(8)]
+    cards = [*acme, *(Card(f"other-{n}", "", brand=f"brand {n}") for n in range(8))]
+    caps = Caps(category=1, brand=0.3)
+
+    def shown(wanted: Filter) -> int:
+        kept = diversify(cards, lambda card: caps.kinds(card, wanted), 8, lambda k: caps.of(k, 8))
+        return len(set(acme) & set(kept))
+
+    assert shown(Filter()) == 2
+    assert shown(Filter(brand="acme")) == 8
 
 
 def test_what_people_do_not_buy_again_is_done_with_once_bought(
