@@ -1,21 +1,26 @@
 """The model registry: bundles go up as MLflow model versions, and `@champion` names the one served.
 
-A version holds the bundle's directory and this module's name as its loader: nothing is pickled.
+A version holds the bundle's directory, the code that answers with it, and this module's name as its
+loader: nothing is pickled. Serving takes the directory alone and runs its own code.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version as installed
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import feature_store
+import models
 from feature_store.declaration import Declaration, load
 from feature_store.settings import DEFAULT_NAMESPACE, Settings
 from feature_store.stores.base import UserState
@@ -45,8 +50,10 @@ QUIET: Final = {
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-#: What a served bundle needs; written into the version so that MLflow does not guess.
-REQUIREMENTS: Final = ["lightgbm==4.7.0", "numpy<2.2", "scipy<2", "orjson"]
+#: Directories of the layers that answer with a bundle: a version holds them, to load anywhere.
+CODE: Final = [layer.__path__[0] for layer in (feature_store, models)]
+#: What they import; a version asks for what is installed here, so that MLflow does not guess.
+PACKAGES: Final = ("lightgbm", "numpy", "orjson", "pydantic", "pydantic-settings")
 NOTHING_SAID: Final = Record()
 #: Versions asked for at once.
 PAGE: Final = 100
@@ -181,14 +188,16 @@ class Registry:
         with self._run(record, record.name or bundle.name) as run_id:
             if measured:
                 self._client.log_artifacts(run_id, str(measured), f"{MEASURED}/{measured.name}")
-            logged = mlflow.pyfunc.log_model(
-                name="bundle",
-                loader_module=__name__,
-                data_path=str(bundle),
-                pip_requirements=REQUIREMENTS,
-                signature=_signature(),
-                input_example=_example(),
-            )
+            with _same_path():
+                logged = mlflow.pyfunc.log_model(
+                    name="bundle",
+                    loader_module=__name__,
+                    data_path=str(bundle),
+                    code_paths=CODE,
+                    pip_requirements=[f"{name}=={installed(name)}" for name in PACKAGES],
+                    signature=_signature(),
+                    input_example=_example(),
+                )
             found = mlflow.register_model(logged.model_uri, self.name, tags=said)
         return self.version(str(found.version))
 
@@ -316,6 +325,16 @@ class Registry:
         except (self._mlflow.MlflowException, OSError) as error:
             # Without its cause, whose text and whose trace hold the address as it was given.
             raise unavailable(self.uri, error) from None
+
+
+@contextmanager
+def _same_path() -> Iterator[None]:
+    """MLflow tries the example out, and leaves the draft's code before ours in `sys.path`."""
+    before = sys.path
+    try:
+        yield
+    finally:
+        sys.path = before
 
 
 def _now() -> int:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import subprocess
+import sys
 from dataclasses import replace
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from feature_store.stores.base import UserState
@@ -132,11 +138,71 @@ def test_promoting_by_hand_forgives_a_roll_back(registry: Registry, bundle: Path
     assert module.ROLLED_BACK not in registry.version(two.version).tags
 
 
-def test_an_analyst_gets_the_list_that_the_bundle_answers_with(
-    registry: Registry, bundle: Path
+#: Of another machine: the packages that a version asks for, and of this repository nothing.
+ELSEWHERE = """
+import importlib.util, json, sys
+sys.path.append(sys.argv[1])  # as it is, without the links to editable installs that lie there
+assert not any(map(importlib.util.find_spec, ("models", "feature_store", "batch")))
+import mlflow, pandas
+mlflow.set_tracking_uri(sys.argv[2])
+model = mlflow.pyfunc.load_model(sys.argv[3])
+lists = model.predict(model.input_example), model.predict(pandas.DataFrame({"user_id": ["ann"]}))
+print(json.dumps([lists, sys.modules["models.registry"].__file__]))
+"""
+
+
+def test_a_version_brings_its_code_along(
+    registry: Registry, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
 
+    (version,) = registered(registry, bundle, "a")
+    uri = f"models:/{registry.name}/{version.version}"
+    packages = Path(mlflow.__file__).parents[1]
+    words = [sys.executable, "-I", "-S", "-c", ELSEWHERE, str(packages), registry.uri, uri]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (example, ann), file = json.loads(done.stdout)
+    assert Path(file).parts[-3:] == ("code", "models", "registry.py")
+    assert Path(file) != Path(module.__file__)
+    monkeypatch.setattr(sys, "path", sys.path)
+    here = mlflow.pyfunc.load_model(uri)
+    assert example == here.predict(here.input_example)
+    assert ann == here.predict(pd.DataFrame({"user_id": ["ann"]}))
+
+
+def test_our_own_code_stays_in_use_beside_that_of_a_version(
+    registry: Registry, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    before = list(sys.path)
+    (version,) = registered(registry, bundle, "a")
+    assert sys.path == before
+    monkeypatch.setattr(sys, "path", sys.path)
+    mlflow.pyfunc.load_model(f"models:/{registry.name}/{version.version}")
+    ours = Path(module.__file__).parents[1]
+    for name, loaded in sys.modules.items():
+        if name.split(".")[0] in {"models", "feature_store"}:
+            assert ours in Path(str(loaded.__file__)).parents, name
+    assert importlib.import_module("models.diversity").__file__ == str(ours / "models/diversity.py")
+
+
+def test_a_version_asks_for_exactly_what_it_was_made_with(registry: Registry, bundle: Path) -> None:
+    import mlflow
+
+    (version,) = registered(registry, bundle, "a")
+    uri = f"models:/{registry.name}/{version.version}/requirements.txt"
+    asked = Path(mlflow.artifacts.download_artifacts(uri)).read_text().split()
+    assert asked == [f"{name}=={installed(name)}" for name in ("mlflow", *module.PACKAGES)]
+
+
+def test_an_analyst_gets_the_list_that_the_bundle_answers_with(
+    registry: Registry, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    monkeypatch.setattr(sys, "path", sys.path)
     (version,) = registered(registry, bundle, "a")
     model = mlflow.pyfunc.load_model(f"models:/{registry.name}/{version.version}")
     example = model.input_example
