@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from batch.outcomes import SLICES
 from models.manifest import Manifest
+from models.tracking import ARTEFACT
 
-#: Where the pages of the data gate lie among a run's artefacts, seen from the card.
-DOCS: Final = "data_docs/index.html"
+#: The pages of the data gate, as a text of the run links to them.
+DOCS: Final = f"{ARTEFACT}data_docs/index.html"
 
 
 def card(manifest: Manifest, facts: Mapping[str, Any], params: Mapping[str, Any]) -> str:

@@ -315,7 +315,7 @@ class Registry:
         with self._answers():
             self._mlflow.set_experiment(self.name)
             with self._mlflow.start_run(run_name=name) as run:
-                log(record, self._mlflow, self._client, run.info.run_id)
+                log(record, self._mlflow, self._client, run)
                 yield str(run.info.run_id)
 
     @contextmanager

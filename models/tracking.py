@@ -17,6 +17,8 @@ from typing import Any, Final
 #: MLflow refuses longer values of parameters and tags.
 LONGEST_PARAM: Final = 6_000
 LONGEST_TAG: Final = 8_000
+#: Before a path in a text's link: an artefact of the text's own run. `log` makes an address of it.
+ARTEFACT: Final = "artefact:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,20 @@ class Record:
     children: Sequence[Record] = ()
 
 
-def log(record: Record, mlflow: Any, client: Any, run_id: str) -> None:
+def log(record: Record, mlflow: Any, client: Any, run: Any) -> None:
     """Writes `record` into a run that is open, and each child into a run of its own below it.
 
-    `mlflow` is the module: importing it takes seconds, so whoever has it passes it.
+    `mlflow` is the module: importing it takes seconds, so whoever has it passes it. `run` is
+    MLflow's.
     """
-    entities = mlflow.entities
+    entities, run_id = mlflow.entities, run.info.run_id
+    # A page of the same UI: no host, nobody's credentials. The query makes a browser load it anew,
+    # because the view of artefacts reads its address only once.
+    page = f"experiments/{run.info.experiment_id}/runs/{run_id}/artifacts"
+    home = f"?run={run_id}#/{page}/"
     tags = dict(record.tags)
     if record.description:
-        tags["mlflow.note.content"] = record.description
+        tags["mlflow.note.content"] = record.description.replace(ARTEFACT, home)
     client.log_batch(
         run_id,
         metrics=[entities.Metric(*point) for point in _points(record)],
@@ -72,15 +79,15 @@ def log(record: Record, mlflow: Any, client: Any, run_id: str) -> None:
         tags=[entities.RunTag(name, value[:LONGEST_TAG]) for name, value in tags.items()],
     )
     for path, text in record.texts.items():
-        client.log_text(run_id, text, path)
+        client.log_text(run_id, text.replace(ARTEFACT, home), path)
     for folder, local in record.files:
         upload = client.log_artifacts if local.is_dir() else client.log_artifact
         upload(run_id, str(local), folder or None)
     if record.dataset:
         mlflow.log_input(_dataset(record.dataset), context="training")
     for child in record.children:
-        with mlflow.start_run(run_name=child.name, nested=True) as run:
-            log(child, mlflow, client, run.info.run_id)
+        with mlflow.start_run(run_name=child.name, nested=True) as below:
+            log(child, mlflow, client, below)
 
 
 def _points(record: Record) -> Iterator[tuple[str, float, int, int]]:

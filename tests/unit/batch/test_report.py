@@ -77,7 +77,7 @@ def test_the_card_names_the_bundle_its_figures_and_its_data(record: Record, stor
     assert f"{story.facts['slices']['new']:.4f}" in card
     assert "| user-interactions | 2,700 | 3 |" in card
     assert "Gate: passed" in card
-    assert "[Data Docs](data_docs/index.html)" in card
+    assert "[Data Docs](artefact:data_docs/index.html)" in card
     assert record.description == card
     assert ("data_docs", story.root / "data_docs") in record.files
 

@@ -19,6 +19,7 @@ from feature_store.stores.base import UserState
 from models import registry as module
 from models.bundle import Bundle, write
 from models.registry import NIGHT, Registry, UnknownVersion, Version
+from models.tracking import ARTEFACT, Record
 from tests.unit.batch.market import popularity_ranker
 from tests.unit.models.builders import DECLARATION, NOW, catalogue, log, sources
 
@@ -195,6 +196,24 @@ def test_a_version_asks_for_exactly_what_it_was_made_with(registry: Registry, bu
     uri = f"models:/{registry.name}/{version.version}/requirements.txt"
     asked = Path(mlflow.artifacts.download_artifacts(uri)).read_text().split()
     assert asked == [f"{name}=={installed(name)}" for name in ("mlflow", *module.PACKAGES)]
+
+
+def test_a_text_links_to_an_artefact_of_its_run_by_the_page_that_shows_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "index.html").write_text("all checks")
+    text = f"[checks]({ARTEFACT}docs/index.html)"
+    files = [("docs", tmp_path / "index.html")]
+    registry.note(Record(name="night", description=text, texts={"card.md": text}, files=files))
+    client = registry._client
+    experiment = client.get_experiment_by_name(registry.name)
+    (run,) = client.search_runs([experiment.experiment_id])
+    here = f"experiments/{experiment.experiment_id}/runs/{run.info.run_id}/artifacts"
+    card = client.download_artifacts(run.info.run_id, "card.md")
+    for said in (run.data.tags["mlflow.note.content"], Path(card).read_text()):
+        assert said == f"[checks](?run={run.info.run_id}#/{here}/docs/index.html)"
+    shown = client.download_artifacts(run.info.run_id, "docs/index.html")
+    assert Path(shown).read_text() == "all checks"
 
 
 def test_an_analyst_gets_the_list_that_the_bundle_answers_with(
