@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from batch.outcomes import SLICES
+from batch.outcomes import METRICS, SLICES
 from models.manifest import Manifest
 from models.tracking import ARTEFACT
 
@@ -65,21 +65,23 @@ def _measures(facts: Mapping[str, Any]) -> list[str]:
         return ["Not measured: there were no baskets to test on."]
     slices, against = facts["slices"], facts["gate"]["against"]
     lines = [
-        f"NDCG@{measures['k']} of the next basket, over the full catalogue, on "
+        f"Figures at {measures['k']} of the next basket, over the full catalogue, on "
         f"{measures['baskets']:,} baskets of {measures['users']:,} people that no part of the "
         "measured models had seen; the published sources are refitted on everything.",
         "",
-        "| slice | NDCG | against the champion, same baskets |",
-        "|---|---|---|",
+        "| slice | NDCG | Recall | MRR | HR | NDCG against the champion, same baskets |",
+        "|---|---|---|---|---|---|",
     ]
     for name, said in SLICES.items():
         if name in slices:
             gap = against.get(name)
             beside = f"{gap['mean']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]" if gap else "–"
-            lines.append(f"| {said} | {slices[name]:.4f} | {beside} |")
+            figures = (slices[column] for column in (name, *(f"{m}_{name}" for m in METRICS)))
+            told = " | ".join(f"{figure:.4f}" for figure in figures)
+            lines.append(f"| {said} | {told} | {beside} |")
     singles = {n: v for n, v in measures["ndcg"].items() if n != "served"}
     alone = ", ".join(f"{n} {v:.4f}" for n, v in sorted(singles.items(), key=lambda p: -p[1]))
-    return [*lines, "", f"Each source alone: {alone}."]
+    return [*lines, "", f"NDCG of each source alone: {alone}."]
 
 
 def _day(ms: int) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from batch.history import History
 from batch.lists import Ranked, alone
-from models.evaluation import Difference, by_user, mean_by_user, paired_bootstrap, score
+from models.evaluation import Difference, Scores, by_user, mean_by_user, paired_bootstrap, score
 from models.interactions import Ints, visits
 from models.sources import SOURCES
 
@@ -35,15 +35,18 @@ SLICES: Final = {
     "cold_items": f"items of fewer than {WARM_ITEM_VISITS} visits",
     "warm_items": f"items of {WARM_ITEM_VISITS} visits or more",
 }
+#: What else is known of each slice, as `models.evaluation.Scores` calls it: columns `recall_new`, …
+METRICS: Final = ("recall", "mrr", "hit")
+BESIDE_NDCG: Final = tuple(f"{metric}_{name}" for metric in METRICS for name in SLICES)
 
 
 @dataclass(frozen=True)
 class Outcomes:
     """A row a basket: actor, moment (ms), wanted (items), shown (item ids), NDCG by list and slice.
 
-    A slice's column is NaN where the basket has nothing of it. `impossible` counts the items that
-    a person's own history offered although the person had not touched them by then; `flat` says
-    that every candidate had the same score.
+    `METRICS` of each slice stand beside its NDCG; its columns are NaN where the basket has nothing
+    of it. `impossible` counts the items that a person's own history offered although the person had
+    not touched them by then; `flat` says that every candidate had the same score.
     """
 
     k: int
@@ -85,8 +88,8 @@ class Outcomes:
         return paired_bootstrap(self._by_user(column), self._by_user(rival))
 
     def means(self) -> dict[str, float]:
-        """The mean of every slice and source that has one."""
-        found = {name: self.mean(name) for name in (*SLICES, *SOURCES)}
+        """The mean of every slice and source that has one, and of `BESIDE_NDCG`."""
+        found = {name: self.mean(name) for name in (*SLICES, *SOURCES, *BESIDE_NDCG)}
         return {name: value for name, value in found.items() if np.isfinite(value)}
 
     def write(self, path: Path) -> None:
@@ -97,7 +100,7 @@ class Outcomes:
     def read(cls, path: Path) -> Outcomes:
         """The inverse of `write`; an earlier night may not know of every slice."""
         rows = pd.read_parquet(path)
-        unknown = {name: np.nan for name in SLICES if name not in rows}
+        unknown = {name: np.nan for name in (*SLICES, *BESIDE_NDCG) if name not in rows}
         k = int(rows["k"].iloc[0]) if len(rows) else 0
         return cls(k, rows.drop(columns="k").assign(**unknown))
 
@@ -150,21 +153,24 @@ def _row(one: Ranked, history: History, past: _Past, k: int) -> dict[str, Any]:
     basket, found = query.basket, query.candidates
     again = {item for item in basket.wanted if past.knows(basket.actor, item, basket.moment)}
     rare = {item for item in basket.wanted if past.cold(item, basket.moment)}
-    mine = score(shown, basket.wanted, k).ndcg
+    mine = score(shown, basket.wanted, k)
     cold = past.visits(basket.actor, basket.moment) < WARM_VISITS
     own = found.positions[~np.isnan(found.scores[:, SOURCES.index("own")])].tolist()
+    told = {
+        SERVED: mine,
+        "repeat": _among(shown, again, k),
+        "new": _among(shown, basket.wanted - again, k),
+        "cold": mine if cold else None,
+        "warm": None if cold else mine,
+        "cold_items": _among(shown, rare, k),
+        "warm_items": _among(shown, basket.wanted - rare, k),
+    }
     return {
         "actor": basket.actor,
         "moment": basket.moment,
         "wanted": len(basket.wanted),
         "shown": [history.items.ids[position] for position in shown],
-        SERVED: mine,
-        "repeat": _among(shown, again, k),
-        "new": _among(shown, basket.wanted - again, k),
-        "cold": mine if cold else np.nan,
-        "warm": np.nan if cold else mine,
-        "cold_items": _among(shown, rare, k),
-        "warm_items": _among(shown, basket.wanted - rare, k),
+        **_columns(told),
         "flat": bool(len(scores) > 1 and np.ptp(scores) == 0),
         "impossible": sum(not past.knows(basket.actor, item, basket.moment) for item in own),
         **{
@@ -174,9 +180,20 @@ def _row(one: Ranked, history: History, past: _Past, k: int) -> dict[str, Any]:
     }
 
 
-def _among(ranked: Ints, wanted: frozenset[int] | set[int], k: int) -> float:
-    """NDCG when only these items count; NaN when there are none."""
-    return score(ranked, wanted, k).ndcg if wanted else float("nan")
+def _among(ranked: Ints, wanted: frozenset[int] | set[int], k: int) -> Scores | None:
+    """The scores when only these items count; None when there are none."""
+    return score(ranked, wanted, k) if wanted else None
+
+
+def _columns(told: Mapping[str, Scores | None]) -> dict[str, float]:
+    """The columns of all slices; NaN where the basket has nothing of one."""
+    ndcg = {name: said.ndcg if said else np.nan for name, said in told.items()}
+    others = {
+        f"{metric}_{name}": getattr(said, metric) if said else np.nan
+        for metric in METRICS
+        for name, said in told.items()
+    }
+    return {**ndcg, **others}
 
 
 def as_json(found: Mapping[str, Difference | None]) -> dict[str, Any]:

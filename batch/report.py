@@ -17,7 +17,7 @@ from batch import plots, train_ranker
 from batch.beyond import MMR_WEIGHTS
 from batch.card import DOCS, card
 from batch.files import read_json
-from batch.outcomes import SLICES
+from batch.outcomes import BESIDE_NDCG, SLICES
 from batch.recipe import Recipe
 from batch.stages import code_digest
 from batch.validate import Report
@@ -171,6 +171,7 @@ def _evaluation(story: Story) -> Record:
         name="evaluation",
         metrics={
             **{f"ndcg_{name}": found[name] for name in (*SLICES, *SOURCES) if name in found},
+            **{name: found[name] for name in BESIDE_NDCG if name in found},
             **story.facts["beyond"],
         },
     )

@@ -9,7 +9,7 @@ import pytest
 
 from batch.lists import Ranked, ranked
 from batch.measure import measure
-from batch.outcomes import WARM_ITEM_VISITS, Outcomes, outcomes
+from batch.outcomes import METRICS, WARM_ITEM_VISITS, Outcomes, outcomes
 from batch.summary import variety
 from batch.training_set import baskets, build
 from models.evaluation import score
@@ -45,12 +45,29 @@ def test_an_item_is_cold_until_enough_visits_touched_it_before_the_basket(
     assert rows.loc["carl", "warm_items"] > 0
 
 
+def test_every_slice_has_recall_mrr_and_hits_beside_its_ndcg(tested: list[Ranked]) -> None:
+    found = outcomes(tested, PAST, 10)
+    bob = found.rows.set_index("actor").loc["bob"]
+    shown, ids = tested[0].best(10), PAST.items.ids
+    wanted = {"served": {"bread", "milk"}, "cold_items": {"bread"}, "warm_items": {"milk"}}
+    for name, items in wanted.items():
+        told = score(shown, {ids.index(item) for item in items}, 10)
+        assert [bob[f"{metric}_{name}"] for metric in METRICS] == [told.recall, told.mrr, told.hit]
+    assert bob[["recall_served", "recall_cold"]].tolist() == [1.0, 1.0]
+    assert np.isnan(bob["recall_warm"])
+    means = found.means()
+    assert means["mrr_cold_items"] == bob["mrr_cold_items"], "carl's basket has no cold item"
+    assert "hit_warm" not in means, "nobody is warm"
+
+
 def test_outcomes_of_a_night_that_knew_fewer_slices_are_read(
     tested: list[Ranked], tmp_path: Path
 ) -> None:
     found = outcomes(tested, PAST, 10)
-    Outcomes(10, found.rows.drop(columns="cold_items")).write(tmp_path / "old.parquet")
+    fewer = found.rows.drop(columns=["cold_items", "recall_warm_items"])
+    Outcomes(10, fewer).write(tmp_path / "old.parquet")
     old = Outcomes.read(tmp_path / "old.parquet")
+    assert "recall_warm_items" not in old.means()
     assert found.less(old, "cold_items") is None
     assert found.less(old, "warm_items") is not None
 

@@ -13,6 +13,7 @@ from batch.explain import days, drift, keep
 from batch.gate import Evidence, judge
 from batch.lists import ranked
 from batch.measure import measure
+from batch.outcomes import METRICS
 from batch.reconcile import Drift, Reconciled
 from batch.rematch import Rival, replay
 from batch.report import Story, describe
@@ -74,7 +75,8 @@ def test_every_picture_is_drawn(record: Record, story: Story) -> None:
 def test_the_card_names_the_bundle_its_figures_and_its_data(record: Record, story: Story) -> None:
     card = record.texts["model_card.md"]
     assert story.facts["bundle"] in card
-    assert f"{story.facts['slices']['new']:.4f}" in card
+    new = [story.facts["slices"][name] for name in ("new", "recall_new", "mrr_new", "hit_new")]
+    assert f"| {' | '.join(f'{figure:.4f}' for figure in new)} |" in card
     assert "| user-interactions | 2,700 | 3 |" in card
     assert "Gate: passed" in card
     assert "[Data Docs](artefact:data_docs/index.html)" in card
@@ -96,6 +98,9 @@ def test_the_run_says_what_sources_are_for_and_what_the_stream_got_wrong(record:
     by_name = {child.name: child.metrics for child in record.children}
     told = by_name["evaluation"]
     assert {f"ndcg_without_{name}" for name in SOURCES} <= told.keys()
+    assert {
+        f"{metric}_{slice_}" for metric in METRICS for slice_ in ("served", "new", "repeat")
+    } <= (told.keys())
     assert told["ndcg_without_own"] != told["ndcg_mmr_0.0"]
     assert by_name["stream"]["redis.user.views.h_tiles"] == 3
     assert by_name["stream"]["vectors_compared"] == 40
