@@ -25,6 +25,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from feature_store.locks import alone
+
 log = logging.getLogger("millrace.models")
 
 Address = ctypes.c_void_p | ctypes.Array[ctypes.c_char]
@@ -62,11 +64,15 @@ def vouched(source: Path, seal: str, holds: Callable[[], bool]) -> bool:
     if library is None:
         return False
     digest = hashlib.sha256(seal.encode()).hexdigest()[:32]
-    kept = Path(library._name).with_suffix(f".{digest}.vouched")
-    if not kept.exists():
-        if not holds():
-            return False
-        kept.touch()
+    compiled = Path(library._name)
+    kept = compiled.with_suffix(f".{digest}.vouched")
+    if kept.exists():
+        return True
+    with alone(compiled):
+        if not kept.exists():
+            if not holds():
+                return False
+            kept.touch()
     return True
 
 
@@ -100,12 +106,18 @@ def _compiled(source: Path, compiler: str) -> Path:
     name = f"{source.stem}-{hashlib.sha256(repr(said).encode()).hexdigest()[:32]}"
     target = _cache() / f"{name}.so"
     if not target.exists():
-        with tempfile.TemporaryDirectory(dir=target.parent) as aside:
-            draft = Path(aside) / target.name
-            command = [compiler, *FLAGS, "-o", str(draft), str(source)]
-            subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_S)
-            draft.replace(target)
+        with alone(target.parent):
+            if not target.exists():
+                _compile(source, target, compiler)
     return target
+
+
+def _compile(source: Path, target: Path, compiler: str) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as aside:
+        draft = Path(aside) / target.name
+        command = [compiler, *FLAGS, "-o", str(draft), str(source)]
+        subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_S)
+        draft.replace(target)
 
 
 def _cache() -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -50,7 +52,9 @@ def create_app() -> FastAPI:
     # Requests run side by side already; BLAS threads on top of them were measured to double the
     # CPU of a request, and to multiply its time on a busy machine.
     threadpool_limits(1, "blas")
-    settings, rules, telemetry = Settings(), ServingSettings(), Telemetry()
+    counts = os.environ.get("PROMETHEUS_MULTIPROC_DIR")  # prometheus_client's own name for it
+    telemetry = Telemetry(Path(counts) if counts else None)
+    settings, rules = Settings(), ServingSettings()
     outside = connect(settings, rules, telemetry)
     return app_of(Parts.assemble(load(settings.features), rules, telemetry, outside))
 

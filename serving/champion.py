@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from feature_store.declaration import Declaration
+from feature_store.locks import alone
 from feature_store.stores.base import UserState
 from models.bundle import Bundle, BundleRefused
 from models.manifest import Manifest
@@ -87,14 +89,20 @@ class Champion:
             if version and self.live and version.bundle_id == self.live.bundle.id:
                 self._remember(self.live.bundle, version)
             elif version and version.version not in self._refused:
-                self._follow(version)
+                self._root.mkdir(parents=True, exist_ok=True)
+                with alone(self._root):
+                    self._follow(version)
         except RegistryUnavailable as error:
             self.registry_answers = False
             self._telemetry.failures.labels("mlflow").inc()
             self._say("registry unavailable", reason=str(error))
 
     def _follow(self, version: Version) -> None:
-        """A copy on disk that is damaged is fetched once more before the version is refused."""
+        """A copy on disk that is damaged is fetched once more before the version is refused.
+
+        One process of a machine at a time: the first one fetches, and none takes a damaged copy
+        away while another reads its successor.
+        """
         if not self._adopt(self._registry.fetch(version, self._root), version):
             shutil.rmtree(self._root / version.bundle_id, ignore_errors=True)
             if not self._adopt(self._registry.fetch(version, self._root), version):
@@ -130,8 +138,9 @@ class Champion:
             )
 
     def _swap(self, bundle: Bundle) -> None:
+        if self.live:
+            self._telemetry.bundle.labels(self.live.bundle.id).set(0)
         self.live = self._items.adopt(bundle)
-        self._telemetry.bundle.clear()
         self._telemetry.bundle.labels(bundle.id).set(1)
         self._telemetry.compiled.set(bundle.ranker is not None and bundle.ranker.compiled)
         self._telemetry.bundle_cut.set(bundle.sources.cut_ms / 1_000)
@@ -148,7 +157,9 @@ class Champion:
         if self._followed:
             said += [self._followed.number, str(self._followed.cut_ms)]
         try:
-            (self._root / MARKER).write_text(" ".join(said))
+            draft = self._root / f".{MARKER}-{os.getpid()}"
+            draft.write_text(" ".join(said))
+            draft.replace(self._root / MARKER)  # whole: another process may be reading it
         except OSError as error:
             self._say("champion not remembered", reason=str(error))
 

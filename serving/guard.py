@@ -54,7 +54,7 @@ class Guard:
         self._workers = None if deadline_s is None else ThreadPoolExecutor(WORKERS, f"guard-{name}")
         self._places = threading.BoundedSemaphore(CALLERS)
         self._seconds = telemetry.dependency_seconds.labels(name)
-        telemetry.dependency_out.labels(name, use).set_function(lambda: float(self.out))
+        telemetry.watch(telemetry.dependency_out.labels(name, use), lambda: float(self.out))
 
     def call(self, read: Callable[[Store], T]) -> T:
         """What `read` returns; raises `StoreUnavailable` at once while the store is left alone."""

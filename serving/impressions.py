@@ -89,7 +89,7 @@ class ImpressionLog:
         self._dropped = telemetry.interactions.labels(IMPRESSIONS.name, "dropped")
         self._capacity = capacity
         self._queue: deque[Impression] = deque()
-        telemetry.queued.labels("impressions").set_function(lambda: len(self._queue))
+        telemetry.watch(telemetry.queued.labels("impressions"), lambda: len(self._queue))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
 

@@ -135,6 +135,7 @@ class Parts:
                     if name in NEEDS[rules.only]
                 ),
                 Loop("dead letters", LETTERS_S, dead_letters.turn, telemetry),
+                Loop("gauges", rules.refresh_s, telemetry.turn, telemetry),
             ),
         )  # fmt: skip
 

@@ -64,7 +64,9 @@ class KafkaPublisher:
         self._deadline_s = deadline_ms / 1_000
         self._telemetry = telemetry
         self._breaker = Breaker(pause_s)
-        telemetry.dependency_out.labels("kafka", "requests").set_function(lambda: float(self.out))
+        telemetry.watch(
+            telemetry.dependency_out.labels("kafka", "requests"), lambda: float(self.out)
+        )
         self._prompt: KafkaProducer | None = None
         self._patient: KafkaProducer | None = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from prometheus_client import (
@@ -11,6 +13,8 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+
+from serving.scrape import together
 
 M = TypeVar("M", Counter, Histogram)
 
@@ -34,7 +38,10 @@ class Children(dict[str, M], Generic[M]):
 class Telemetry:
     """One registry a process; passed to the parts that count something."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: Path | None = None) -> None:
+        """`shared` is where the processes of one port keep their counts, if there are several."""
+        self._shared = shared
+        self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self.registry = registry = CollectorRegistry()
         prefix = "millrace_serving"
         self.requests = Counter(
@@ -79,7 +86,7 @@ class Telemetry:
         )  # fmt: skip
         self.dependency_out = Gauge(
             f"{prefix}_dependency_out", "1 while it is left alone, or not there yet.",
-            ["dependency", "use"], registry=registry,
+            ["dependency", "use"], registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self.interactions = Counter(
             f"{prefix}_messages", "Messages for Kafka, by fate.", ["topic", "fate"],
@@ -95,25 +102,28 @@ class Telemetry:
             buckets=AGES, registry=registry,
         )  # fmt: skip
         self.last_feature_age = Gauge(
-            f"{prefix}_last_feature_age_seconds", "The same of the last list.", registry=registry
-        )
+            f"{prefix}_last_feature_age_seconds", "The same of the last list.",
+            registry=registry, multiprocess_mode="livemostrecent",
+        )  # fmt: skip
         self.not_finite = Counter(
             f"{prefix}_scores_not_finite", "NaN or infinite scores replaced.", registry=registry
         )
         self.bundle = Gauge(
-            f"{prefix}_bundle", "1 for the bundle that serves.", ["bundle"], registry=registry
-        )
+            f"{prefix}_bundle", "Processes that serve it; 0 for one that served before.",
+            ["bundle"], registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
         self.compiled = Gauge(
             f"{prefix}_ranker_compiled", "Whether the kernel ranks; LightGBM is slower.",
-            registry=registry,
+            registry=registry, multiprocess_mode="livemin",
         )  # fmt: skip
         self.bundle_cut = Gauge(
             f"{prefix}_bundle_cut_seconds", "Epoch time up to which its bundle learned.",
-            registry=registry,
+            registry=registry, multiprocess_mode="livemin",
         )  # fmt: skip
         self.queued = Gauge(
-            f"{prefix}_queued", "Messages that wait to be sent.", ["queue"], registry=registry
-        )
+            f"{prefix}_queued", "Messages that wait to be sent.", ["queue"],
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
         self.refused = Counter(
             f"{prefix}_bundles_refused", "Bundles that were not loaded.", registry=registry
         )
@@ -122,6 +132,19 @@ class Telemetry:
             registry=registry,
         )  # fmt: skip
 
+    def watch(self, gauge: Gauge, value: Callable[[], float]) -> None:
+        """Has a gauge follow a value.
+
+        Not by `set_function`: another process could not see what this one would be asked for.
+        """
+        self._watched.append((gauge, value))
+
+    def turn(self) -> None:
+        """Sets the gauges that follow a value."""
+        for gauge, value in self._watched:
+            gauge.set(value())
+
     def exposition(self) -> bytes:
-        """What Prometheus scrapes."""
-        return generate_latest(self.registry)
+        """What Prometheus scrapes: of this process, or of all that share its port."""
+        self.turn()
+        return generate_latest(together(self._shared) if self._shared else self.registry)

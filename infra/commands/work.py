@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from infra.stack.serving import together
 from infra.stack.stack import Stack
 from serving.units import Unit
 
@@ -31,13 +32,21 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=1, max=65_535, help="Another port than the stack's.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share the port; about one a core.")
+    ] = 1,
 ) -> None:
     """Run the API in the foreground, on the port the stack would use."""
     service = Stack.from_environment().service("serving")
     if port:
         service = replace(service, ports={**service.ports, "serving": port})
-    environment = {**os.environ, **service.environment, **service.extra_environment()}
+    environment = {
+        **os.environ,
+        **service.environment,
+        **service.extra_environment(),
+        **together(workers),
+    }
     if only:
         environment["MILLRACE_SERVING_ONLY"] = only
-    command = service.command()
+    command = [*service.command(), "--workers", str(workers)]
     os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted

@@ -5,17 +5,33 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
+from pathlib import Path
 from typing import ClassVar, Final
 
 from infra.stack.http import get_status
 from infra.stack.ports import LOOPBACK
 from infra.stack.service import Service
 
-#: The app behind its own edge: tests and benchmarks start it so too.
+#: The app behind its own edge: tests and benchmarks start it so too. A worker that is silent for
+#: 5 s, uvicorn's own limit, may be starting on a busy machine, and to kill it helps nobody.
 EDGE: Final = (
     "--no-access-log", "--http", "serving.wire:BoundedProtocol", "--ws", "none",
-    "--no-server-header", "--factory", "serving.app:create_app",
+    "--no-server-header", "--timeout-worker-healthcheck", "30", "--factory",
+    "serving.app:create_app",
 )  # fmt: skip
+
+
+def together(workers: int, under: Path | None = None) -> dict[str, str]:
+    """What so many processes behind one port are told, besides, to count as one server.
+
+    Their counts lie in a new directory `under` another, or among the temporary ones.
+    """
+    # Several machines share a quota too: whoever has some says how many processes there are in all.
+    told = {"MILLRACE_SERVING_WORKERS": os.environ.get("MILLRACE_SERVING_WORKERS", str(workers))}
+    if workers > 1:
+        told["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="millrace-metrics-", dir=under)
+    return told
 
 
 class Serving(Service):
@@ -31,7 +47,7 @@ class Serving(Service):
         return f"http://{LOOPBACK}:{self.port}"
 
     def command(self) -> list[str]:
-        """One process."""
+        """One process, unless `--workers` follows."""
         address = ["--host", LOOPBACK, "--port", str(self.port)]
         return [sys.executable, "-m", "uvicorn", *address, *EDGE]
 

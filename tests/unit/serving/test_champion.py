@@ -79,6 +79,24 @@ def test_a_damaged_local_copy_is_fetched_anew(served: World, other: Path) -> Non
     assert serving(served) == other.name
 
 
+def test_processes_that_find_a_damaged_copy_together_fetch_it_once(
+    served: World, other: Path
+) -> None:
+    processes = [served, *(World(served.root, registry=served.registry) for _ in range(2))]
+    for process in processes:
+        process.registry.points_to = other
+    version = served.registry.champion()
+    assert version
+    damage(served.registry.fetch(version, served.root))
+    following = [threading.Thread(target=process.parts.champion.turn) for process in processes]
+    for thread in following:
+        thread.start()
+    for thread in following:
+        thread.join()
+    assert [serving(process) for process in processes] == [other.name] * 3
+    assert sum(process.telemetry.refused._value.get() for process in processes) == 1
+
+
 def test_a_bundle_that_loads_but_cannot_rank_is_refused(
     served: World, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +213,15 @@ def test_a_shelf_that_cannot_be_written_is_no_obstacle(served: World, other: Pat
     served.registry.points_to = other
     served.parts.champion.turn()
     assert serving(served) == other.name
+
+
+def test_metrics_name_the_bundle_that_serves(served: World, other: Path) -> None:
+    first = serving(served)
+    served.registry.points_to = other
+    served.parts.champion.turn()
+    said = served.telemetry.exposition().decode()
+    assert f'millrace_serving_bundle{{bundle="{other.name}"}} 1.0' in said
+    assert f'millrace_serving_bundle{{bundle="{first}"}} 0.0' in said
 
 
 def test_metrics_say_whether_the_ranker_runs_compiled(tmp_path: Path) -> None:
