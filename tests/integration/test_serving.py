@@ -22,7 +22,7 @@ from feature_store.settings import Settings
 from feature_store.stores.base import Store
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
-from infra.stack.serving import EDGE
+from infra.stack.serving import EDGE, together
 from models.registry import Registry
 from tests.unit.serving.world import HISTORY, ITEMS, ids, publish_bundle, recent, record, trending
 
@@ -37,15 +37,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(settings: Settings, log: Path, **environment: str) -> Iterator[httpx.Client]:
+def serving(
+    settings: Settings, log: Path, workers: int = 1, **environment: str
+) -> Iterator[httpx.Client]:
     """The API under uvicorn with these settings, once it lives; stopped by SIGTERM."""
     said = {f"MILLRACE_{name}".upper(): str(value) for name, value in settings.model_dump().items()}
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--port", str(port), *EDGE]
+    command += ["--workers", str(workers)]
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
-            env=os.environ | said | environment,
+            env=os.environ | said | together(workers, log.parent) | environment,
             stdout=output,
             stderr=output,
         )
