@@ -1,12 +1,19 @@
 // What the page asks of the API. Errors carry the problem's own words.
+import * as key from "./key.js";
 
-async function ask(path, options) {
-  const response = await fetch(path, options);
-  const body = await response.json();
-  if (!response.ok) {
-    throw Object.assign(new Error(body.detail ?? response.statusText), { status: response.status });
+/** Where a key is wanted, a person is asked for it, and then the API again. */
+async function ask(path, options = {}) {
+  for (;;) {
+    const sent = key.current();
+    const bearer = sent === null ? {} : { Authorization: `Bearer ${sent}` };
+    const response = await fetch(path, { ...options, headers: { ...options.headers, ...bearer } });
+    const body = await response.json();
+    if (response.ok) return body;
+    const { status } = response;
+    // Another request may have been given a new key while this one was away.
+    if (status === 401 && (key.current() !== sent || await key.want(body.detail))) continue;
+    throw Object.assign(new Error(body.detail ?? response.statusText), { status });
   }
-  return body;
 }
 
 const part = encodeURIComponent;
@@ -18,15 +25,21 @@ export const recommendations = (user, said) => ask(`/api/recommendations/${part(
 export const similar = (item, limit) => ask(`/api/items/${part(item)}/similar?${query({ limit })}`);
 export const search = (q, limit) => ask(`/api/items?${query({ q, limit })}`);
 export const trending = (window, limit) => ask(`/api/trending?${query({ window, limit })}`);
-export const sample = (limit) => ask(`/api/users?${query({ limit })}`);
 export const status = () => ask("/api/status");
 
 /** A user; null when nothing is known. */
-export async function user(id) {
+export const user = (id) => unless(404, null, ask(`/api/users/${part(id)}`));
+
+/** Some users; none for a key that sees only its own. */
+export const sample = async (limit) => (
+  await unless(403, { users: [] }, ask(`/api/users?${query({ limit })}`))
+).users;
+
+async function unless(status, instead, asked) {
   try {
-    return await ask(`/api/users/${part(id)}`);
+    return await asked;
   } catch (problem) {
-    if (problem.status === 404) return null;
+    if (problem.status === status) return instead;
     throw problem;
   }
 }

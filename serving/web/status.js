@@ -36,7 +36,7 @@ const age = (ms) => (ms === null ? "–" : `${(ms / 1000).toFixed(1)} s`);
 const since = (at) => (at === null ? "never" : ago(Date.now() - at));
 
 function showLinks(links) {
-  const own = [...$("links").querySelectorAll("a:not([data-given])")];
+  const own = [...$("links").querySelectorAll(":not([data-given])")];
   const given = Object.entries(links).map(([name, href]) => {
     const link = Object.assign(tag("a", name), { href });
     link.dataset.given = "";
@@ -49,7 +49,8 @@ async function turn() {
   try {
     show(await api.status());
   } catch (problem) {
-    $("verdict").textContent = `The API does not answer: ${problem.message}`;
+    const said = problem.status ? "refuses" : "does not answer";
+    $("verdict").textContent = `The API ${said}: ${problem.message}`;
   }
   setTimeout(turn, PERIOD_MS);
 }

@@ -143,14 +143,14 @@ function listen() {
   document.addEventListener("click", clicked);
   $("who").addEventListener("submit", (event) => {
     event.preventDefault();
-    void shopAs($("user").value.trim());
+    shopAs($("user").value.trim()).catch(fail);
   });
   $("find").addEventListener("submit", (event) => {
     event.preventDefault();
     void find($("words").value.trim());
   });
   $("words").addEventListener("search", () => { if (!$("words").value) void find(""); });
-  $("visitor").addEventListener("click", () => shopAs(`anon:${crypto.randomUUID().slice(0, 13)}`));
+  $("visitor").addEventListener("click", () => shopAs(`anon:${crypto.randomUUID().slice(0, 13)}`).catch(fail));
   $("next-user").addEventListener("click", () => {
     const others = state.sample.filter((user) => user !== state.user);
     if (others.length) void shopAs(others[Math.floor(Math.random() * others.length)]);
@@ -163,13 +163,16 @@ function listen() {
 
 async function start() {
   listen();
-  state.sample = (await api.sample(20)).users;
+  state.sample = await api.sample(20);
   $("sample").replaceChildren(...state.sample.map((user) => new Option(user, user)));
   const named = decodeURIComponent(location.hash.slice(1));
   await shopAs(named || state.sample[Math.floor(state.sample.length / 2)] || "anon:visitor");
 }
 
-start().catch((problem) => {
-  $("empty").textContent = `The store cannot be reached: ${problem.message}`;
+function fail(problem) {
+  $("list").replaceChildren();
+  $("empty").textContent = `There is no list: ${problem.message}`;
   $("empty").hidden = false;
-});
+}
+
+start().catch(fail);

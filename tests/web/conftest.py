@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from feature_store.stores.base import Recent
 from feature_store.stores.memory import MemoryStore
 from serving.app import app_of
 from serving.publisher import Outgoing
+from serving.settings import ServingSettings
 from tests.unit.serving.world import FakeKafka, World, publish_bundle, stocked
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -41,15 +43,26 @@ class Loopback(FakeKafka):
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The shop behind the page."""
-    root: Path = tmp_path_factory.mktemp("shelf")
-    publish_bundle(root)
-    store = stocked()
-    return World(root, hot=store, kafka=Loopback(store)).settle()
+    return stocked_world(tmp_path_factory.mktemp("shelf"), ServingSettings(refresh_s=60))
 
 
 @pytest.fixture(scope="module")
 def url(shop: World) -> Iterator[str]:
-    """The address of the page, served by uvicorn."""
+    """The address of the page."""
+    with served(shop) as address:
+        yield address
+
+
+def stocked_world(root: Path, rules: ServingSettings) -> World:
+    """A shop with a bundle under `root`, and a stream that takes no time."""
+    publish_bundle(root)
+    store = stocked()
+    return World(root, hot=store, rules=rules, kafka=Loopback(store)).settle()
+
+
+@contextmanager
+def served(shop: World) -> Iterator[str]:
+    """The address of a shop under uvicorn."""
     config = uvicorn.Config(app_of(shop.parts), port=0, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -81,14 +94,20 @@ def _is_fault(said: ConsoleMessage) -> bool:
 
 
 @pytest.fixture
-def page(browser: Browser, url: str) -> Iterator[Page]:
-    """The storefront, opened as `ann`; the test fails on any error of the page."""
+def page(tab: Page, url: str) -> Page:
+    """The storefront, opened as `ann`."""
+    tab.goto(f"{url}/#ann")
+    tab.wait_for_selector("#list .card")
+    return tab
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Page]:
+    """An empty tab; the test fails on any error of the pages that it shows."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda said: errors.append(said.text) if _is_fault(said) else None)
-    page.goto(f"{url}/#ann")
-    page.wait_for_selector("#list .card")
     yield page
     page.close()
     assert errors == []
