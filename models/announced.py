@@ -7,13 +7,18 @@ So the alias is read from MLflow's REST interface, and a bundle is fetched by a 
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -23,6 +28,7 @@ from models.registry import (
     CHAMPION,
     NOT_THERE,
     Registry,
+    RegistryUnavailable,
     Version,
     model_name,
     unavailable,
@@ -33,6 +39,13 @@ ALIAS: Final = "api/2.0/mlflow/registered-models/alias"
 WHO: Final = ("USERNAME", "PASSWORD", "TOKEN")
 #: How long a bundle may take to come, s.
 FETCH_S: Final = 1_800
+#: Meanwhile the alias is looked at this often, s.
+LOOK_S: Final = 5.0
+#: So much (characters) is said of why it did not.
+REASON: Final = 600
+#: Where a bundle lies while it comes; one that is older than this, s, was left by a kill.
+DRAFT: Final = ".fetching-"
+LEFT_S: Final = 2 * FETCH_S
 
 
 class Announced:
@@ -46,6 +59,70 @@ class Announced:
 
     def champion(self) -> Version | None:
         """The version that `@champion` names, without metrics; raises `RegistryUnavailable`."""
+        try:
+            return self._champion()
+        # An answer that is no HTTP, is cut short, or is about something else.
+        except (
+            OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError
+        ) as error:  # fmt: skip
+            raise unavailable(self._uri, repr(error)) from None
+
+    def fetch(self, version: Version, into: Path) -> Path:
+        """`Registry.fetch`, by a child if need be; raises `RegistryUnavailable`.
+
+        The child works in a directory of ours, so that nothing of it stays when it is killed.
+        """
+        if (final := version.place(into)).exists():
+            return final
+        try:
+            into.mkdir(parents=True, exist_ok=True)
+            _sweep(into)
+            with tempfile.TemporaryDirectory(prefix=DRAFT, dir=into) as draft:
+                self._child(version, draft)
+                version.place(Path(draft)).rename(final)
+        except OSError as error:
+            if not final.exists():  # else another process was faster
+                raise self._did_not_come(version, error) from None
+        return final
+
+    def _child(self, version: Version, draft: str) -> None:
+        told = {"MILLRACE_MLFLOW": self._uri, "MILLRACE_NAMESPACE": self._namespace}
+        with subprocess.Popen(
+            [sys.executable, "-m", __name__, version.version, draft],
+            env={**os.environ, **told},
+            text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        ) as child:  # fmt: skip
+            try:
+                said = self._wait(child, version)
+            finally:
+                child.kill()
+        if child.returncode:
+            last = (said.strip() or "no reason given").splitlines()[-1]
+            raise self._did_not_come(version, last)
+
+    def _wait(self, child: subprocess.Popen[str], version: Version) -> str:
+        """What it said at its end; nobody waits for a version that is champion no more."""
+        ends = time.monotonic() + FETCH_S
+        while time.monotonic() < ends:
+            try:
+                return child.communicate(timeout=LOOK_S)[1]
+            except subprocess.TimeoutExpired:
+                if self._names_another(version):
+                    raise self._did_not_come(version, "it is champion no more") from None
+        raise self._did_not_come(version, f"{FETCH_S} s have passed")
+
+    def _names_another(self, version: Version) -> bool:
+        try:
+            named = self.champion()
+        except RegistryUnavailable:
+            return False
+        return named is None or named.version != version.version
+
+    def _did_not_come(self, version: Version, reason: object) -> RegistryUnavailable:
+        said = str(reason)[:REASON]  # of a bundle of thirty files, MLflow has thirty reasons
+        return unavailable(self._uri, f"version {version.version} did not come: {said}")
+
+    def _champion(self) -> Version | None:
         said = self._ask()
         if said is None:
             return None
@@ -53,25 +130,6 @@ class Announced:
         number, run_id = str(said["version"]), str(said.get("run_id", ""))
         made = int(said.get("creation_timestamp", 0))
         return Version(number, tags["bundle_id"], run_id, {}, tags, (CHAMPION,), made)
-
-    def fetch(self, version: Version, into: Path) -> Path:
-        """`Registry.fetch`, by a child if need be; raises `RegistryUnavailable`."""
-        if (final := version.place(into)).exists():
-            return final
-        told = {"MILLRACE_MLFLOW": self._uri, "MILLRACE_NAMESPACE": self._namespace}
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", __name__, version.version, str(into)],
-                env={**os.environ, **told},
-                text=True, capture_output=True, timeout=FETCH_S, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            reason = f"version {version.version} did not come in {FETCH_S} s"
-            raise unavailable(self._uri, reason) from None
-        if done.returncode:
-            last = (done.stderr.strip() or "no reason given").splitlines()[-1]
-            raise unavailable(self._uri, f"version {version.version} did not come: {last}")
-        return final
 
     def _ask(self) -> dict[str, Any] | None:
         asked = urllib.parse.urlencode({"name": model_name(self._namespace), "alias": CHAMPION})
@@ -86,8 +144,6 @@ class Announced:
             if any(f'"{code}"' in said for code in NOT_THERE):
                 return None
             raise unavailable(self._uri, f"{refusal.code} {said[:300]}") from None
-        except (OSError, ValueError, KeyError) as error:
-            raise unavailable(self._uri, repr(error)) from None
 
     def _request(self, asked: str) -> urllib.request.Request:
         """With the credentials of the address, or of the environment as MLflow reads it."""
@@ -106,6 +162,14 @@ class Announced:
         elif told["TOKEN"]:
             request.add_header("Authorization", f"Bearer {told['TOKEN']}")
         return request
+
+
+def _sweep(into: Path) -> None:
+    """Removes what processes left that were killed while a bundle came."""
+    for draft in into.glob(f"{DRAFT}*"):
+        with suppress(FileNotFoundError):  # it came, or somebody else sweeps
+            if time.time() - draft.stat().st_mtime > LEFT_S:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def main() -> int:

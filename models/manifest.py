@@ -25,6 +25,10 @@ class BundleRefused(Exception):
         self.reason = reason
 
 
+class BundleDamaged(BundleRefused):
+    """Not what was published: another copy of the same bundle may be sound."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a bundle says about itself.
@@ -59,18 +63,18 @@ class Manifest:
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:
-        """Reads and checks `manifest.json` against its own id; raises `BundleRefused`."""
+        """Reads `manifest.json`; raises `BundleDamaged` unless it is what its own id says."""
         try:
             said = orjson.loads((directory / NAME).read_bytes())
             bundle_id = said.pop("bundle_id")
             said.update(columns=tuple(said["columns"]), sources=tuple(said["sources"]))
             manifest = cls(**said)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BundleRefused(f"{directory / NAME} cannot be read: {error!r}") from error
+            raise BundleDamaged(f"{directory / NAME} cannot be read: {error!r}") from error
         if manifest.format != FORMAT:
             raise BundleRefused(f"bundle format {manifest.format}, this code reads {FORMAT}")
         if manifest.bundle_id != bundle_id:
-            raise BundleRefused(f"{directory}: the manifest does not match its id {bundle_id}")
+            raise BundleDamaged(f"{directory}: the manifest does not match its id {bundle_id}")
         return manifest
 
 
@@ -81,12 +85,15 @@ def digest(path: Path) -> str:
 
 
 def verify(directory: Path, files: Mapping[str, str]) -> None:
-    """Raises `BundleRefused` unless every file is there with its hash."""
-    for name in files:
-        if Path(name).name != name or not (directory / name).is_file():
-            raise BundleRefused(f"{name} is missing from {directory}")
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing leaves the interpreter to others
-        found = threads.map(digest, (directory / name for name in files))
-        for (name, expected), actual in zip(files.items(), found, strict=True):
-            if actual != expected:
-                raise BundleRefused(f"{name} in {directory} is not the file that was published")
+    """Raises `BundleDamaged` unless every file is there, can be read, and has its hash."""
+    try:
+        for name in files:
+            if Path(name).name != name or not (directory / name).is_file():
+                raise BundleDamaged(f"{name} is missing from {directory}")
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing leaves the interpreter free
+            found = list(threads.map(digest, (directory / name for name in files)))
+    except OSError as error:  # a disk that fails, a file that others may read
+        raise BundleDamaged(f"{directory} cannot be read: {error}") from error
+    for (name, expected), actual in zip(files.items(), found, strict=True):
+        if actual != expected:
+            raise BundleDamaged(f"{name} in {directory} is not the file that was published")
