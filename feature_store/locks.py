@@ -13,13 +13,12 @@ from pathlib import Path
 def alone(path: Path) -> Iterator[None]:
     """Waits until nobody else holds a file or directory; a holder that is killed lets go.
 
-    It saves work and spares surprises, and nothing more may depend on it: where a file system has
-    no such locks, nobody waits.
+    It saves work and spares surprises, and nothing more may depend on it: what cannot be opened,
+    or lies where a file system has no such locks, keeps nobody waiting.
     """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
+    with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY)
+            held.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import math
 import shutil
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -16,7 +19,7 @@ from feature_store.declaration import Declaration
 from feature_store.locks import alone
 from feature_store.stores.base import UserState
 from models.bundle import Bundle, BundleRefused
-from models.manifest import Manifest
+from models.manifest import BundleDamaged, Manifest
 from models.registry import RegistryUnavailable, Version
 from serving.items import Items, Live
 from serving.logs import LOGGER
@@ -27,6 +30,12 @@ log = logging.getLogger(LOGGER)
 #: Names the bundle that served last, so that a restart without MLflow serves it again; its version,
 #: and up to when it learned (ms), so that no older one comes back after a restart.
 MARKER: Final = "serving-champion"
+NO_BUNDLE: Final = "no bundle yet: run `millrace nightly`"
+#: A champion that does not come whole is left alone for so long (s), then twice as long, and so on.
+#: So it serves again within as long as the fault lasted, and a bundle that was published damaged
+#: does not keep the network busy.
+PAUSE_S: Final = 2.0
+LONGEST_PAUSE_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,18 @@ class Followed:
 
     number: str
     cut_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A version that did not come, or is refused, and until when (monotonic, s) it is left alone.
+
+    `seconds` is infinite for one that no other copy can make right.
+    """
+
+    number: str
+    until: float
+    seconds: float
 
 
 class Champions(Protocol):
@@ -59,18 +80,23 @@ class Champion:
         self._items = items
         self._telemetry = telemetry
         self._registry = registry
-        self._refused: set[str] = set()
+        self._pause: Pause | None = None
+        self._trouble = ""
         self._followed: Followed | None = None
         self.live: Live | None = None
         #: Whether MLflow answered the last time; None before it was asked.
         self.registry_answers: bool | None = None
-        self.reason = "no bundle yet: run `millrace nightly`"
+
+    @property
+    def reason(self) -> str:
+        """Why the bundle that should serve does not; "" when all is well."""
+        return self._trouble or ("" if self.live else NO_BUNDLE)
 
     def start_from_disk(self) -> None:
         """Serves the bundle that served last or, failing that, the newest that verifies."""
         last, self._followed = _marked(self._root / MARKER)
         for path in self._on_disk(last):
-            if self._adopt(path):
+            if self._adopt(path) is None:
                 return
 
     def remembered(self, actor: str) -> int | None:
@@ -85,51 +111,88 @@ class Champion:
         """Looks at the alias once and swaps if it has moved."""
         try:
             version = self._registry.champion()
-            self.registry_answers = True
-            if version and self.live and version.bundle_id == self.live.bundle.id:
-                self._remember(self.live.bundle, version)
-            elif version and version.version not in self._refused:
-                self._root.mkdir(parents=True, exist_ok=True)
-                with alone(self._root):
-                    self._follow(version)
         except RegistryUnavailable as error:
             self.registry_answers = False
             self._telemetry.failures.labels("mlflow").inc()
-            self._say("registry unavailable", reason=str(error))
+            self._warn("registry unavailable", reason=str(error))
+            return
+        self.registry_answers = True
+        if version and self.live and version.bundle_id == self.live.bundle.id:
+            self._remember(self.live.bundle, version)
+            self._as_announced()
+        elif version and self._is_due(version):
+            with suppress(OSError):  # the fetch will say so
+                self._root.mkdir(parents=True, exist_ok=True)
+            with alone(self._root):
+                self._follow(version)
 
     def _follow(self, version: Version) -> None:
-        """A copy on disk that is damaged is fetched once more before the version is refused.
+        """A damaged copy is removed and fetched once more; then the version has to wait.
 
         One process of a machine at a time: the first one fetches, and none takes a damaged copy
         away while another reads its successor.
         """
-        if not self._adopt(self._registry.fetch(version, self._root), version):
-            shutil.rmtree(self._root / version.bundle_id, ignore_errors=True)
-            if not self._adopt(self._registry.fetch(version, self._root), version):
-                self._refused.add(version.version)
+        self._trouble = f"version {version.version} is on its way"
+        self._telemetry.awaited.set(1)
+        for _ in range(2):
+            try:
+                path = self._registry.fetch(version, self._root)
+            except RegistryUnavailable as error:
+                self._trouble = str(error)
+                break
+            refused = self._adopt(path, version)
+            if refused is None:
+                self._as_announced()
+                return
+            if not isinstance(refused, BundleDamaged):
+                self._leave_alone(version, for_good=True)
+                return
+            shutil.rmtree(path, ignore_errors=True)
+        self._leave_alone(version)
 
-    def _adopt(self, path: Path, version: Version | None = None) -> bool:
+    def _as_announced(self) -> None:
+        """What serves is what the registry names."""
+        self._pause, self._trouble = None, ""
+        self._telemetry.awaited.set(0)
+
+    def _is_due(self, version: Version) -> bool:
+        pause = self._pause
+        return not pause or pause.number != version.version or time.monotonic() >= pause.until
+
+    def _leave_alone(self, version: Version, for_good: bool = False) -> None:
+        before, seconds = self._pause, PAUSE_S
+        if for_good:
+            seconds = math.inf
+        elif before and before.number == version.version:
+            seconds = min(2 * before.seconds, LONGEST_PAUSE_S)
+        self._pause = Pause(version.version, time.monotonic() + seconds, seconds)
+        again = "when @champion moves" if for_good else f"in {seconds:.0f} s"
+        self._warn(
+            "champion does not serve", version=version.version, bundle=version.bundle_id,
+            reason=self._trouble, again=again,
+        )  # fmt: skip
+
+    def _adopt(self, path: Path, version: Version | None = None) -> BundleRefused | None:
+        """Serves the bundle, or says why not."""
         try:
+            _is_itself(path)
             bundle = Bundle.load(path, self._declaration)
-            self._is_what_it_says(bundle, path, version)
+            self._is_no_old_one(bundle, version)
             warm(bundle, self._declaration)
-        except (BundleRefused, RankerBroken) as error:
-            self.reason = f"bundle {path.name} refused: {error}"
+        except BundleRefused as refused:
+            self._trouble = f"bundle {path.name} refused: {refused}"
             self._telemetry.refused.inc()
-            self._say("bundle refused", bundle=path.name, reason=str(error))
-            return False
+            self._warn("bundle refused", bundle=path.name, reason=str(refused))
+            return refused
         self._swap(bundle)
         self._remember(bundle, version)
-        return True
+        return None
 
-    def _is_what_it_says(self, bundle: Bundle, path: Path, version: Version | None) -> None:
-        """Raises `BundleRefused` for a sound bundle under a name that is not its own.
+    def _is_no_old_one(self, bundle: Bundle, version: Version | None) -> None:
+        """Raises `BundleRefused` for an old bundle that comes back as a new version.
 
-        Neither may an old one come back as a new version. Going back to an earlier version is a
-        rollback, and welcome.
+        Going back to an earlier version is a rollback, and welcome.
         """
-        if bundle.id != path.name:
-            raise BundleRefused(f"{path.name} holds bundle {bundle.id}")
         before, cut = self._followed, bundle.sources.cut_ms
         if version and before and _later(version.version, before.number) and cut < before.cut_ms:
             raise BundleRefused(
@@ -161,19 +224,33 @@ class Champion:
             draft.write_text(" ".join(said))
             draft.replace(self._root / MARKER)  # whole: another process may be reading it
         except OSError as error:
-            self._say("champion not remembered", reason=str(error))
+            self._warn("champion not remembered", reason=str(error))
 
     def _on_disk(self, last: str) -> Iterator[Path]:
-        found = self._root.iterdir() if self._root.is_dir() else ()
-        paths = [path for path in found if path.is_dir() and not path.name.startswith(".")]
+        try:
+            found = list(self._root.iterdir()) if self._root.is_dir() else []
+            paths = [path for path in found if path.is_dir() and not path.name.startswith(".")]
+        except OSError as error:
+            self._trouble = f"{self._root} cannot be read: {error}"
+            self._warn("no bundle on disk", reason=self._trouble)
+            return
         yield from sorted(paths, key=lambda p: (p.name == last, _made_at(p)), reverse=True)
 
     def _say(self, message: str, **fields: str) -> None:
         log.info(message, extra={"fields": fields})
 
+    def _warn(self, message: str, **fields: str) -> None:
+        log.warning(message, extra={"fields": fields})
 
-class RankerBroken(Exception):
+
+class RankerBroken(BundleRefused):
     """A bundle that loads but does not rank."""
+
+
+def _is_itself(path: Path) -> None:
+    """Raises `BundleDamaged` for a bundle under a name that is not its own."""
+    if (held := Manifest.read(path).bundle_id) != path.name:
+        raise BundleDamaged(f"{path.name} holds bundle {held}")
 
 
 def warm(bundle: Bundle, declaration: Declaration) -> None:

@@ -74,9 +74,8 @@ def _parts(parts: Parts) -> Iterator[PartStatus]:
         yield _stream(_published_at(parts))
     if parts.needs("champion"):
         yield _said("mlflow", parts.champion.registry_answers)
-        live = parts.champion.live
-        reason = "" if live else parts.champion.reason
-        yield PartStatus(name="model", state="up" if live else "out", detail=reason)
+        state = "up" if parts.champion.live else "out"
+        yield PartStatus(name="model", state=state, detail=parts.champion.reason)
 
 
 def _said(name: str, answers: bool | None) -> PartStatus:

@@ -127,6 +127,10 @@ class Telemetry:
         self.refused = Counter(
             f"{prefix}_bundles_refused", "Bundles that were not loaded.", registry=registry
         )
+        self.awaited = Gauge(
+            f"{prefix}_champion_awaited", "1 while @champion names a bundle that does not serve.",
+            registry=registry,
+        )  # fmt: skip
         self.background = Counter(
             f"{prefix}_background_failures", "Failed turns of a background task.", ["task"],
             registry=registry,

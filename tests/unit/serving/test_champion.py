@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from feature_store.tiles import DAY_MS
 from models.ranker import Ranker
-from serving.champion import MARKER
+from models.registry import RegistryUnavailable
+from serving.champion import LONGEST_PAUSE_S, MARKER, PAUSE_S
 from tests.unit.serving.world import HISTORY, NOW, Make, World, publish_bundle
 
 
@@ -36,6 +40,30 @@ def serving(world: World) -> str | None:
 def damage(path: Path, file: str = "popularity.npy") -> None:
     target = path / file
     target.write_bytes(target.read_bytes()[:-1] + b"\x07")
+
+
+def spoil(path: Path, what: str, elsewhere: Path) -> None:
+    """Damages a bundle; one that cannot be read stands on a disk that fails (EIO)."""
+    target = path / "popularity.npy"
+    match what:
+        case "damaged":
+            damage(path)
+        case "missing":
+            target.unlink()
+        case "unreadable":
+            target.unlink()
+            target.symlink_to("/proc/self/mem")
+        case "replaced":
+            older = publish_bundle(elsewhere / "older", rows=HISTORY[:-5], cut=NOW - 2 * DAY_MS)
+            shutil.rmtree(path)
+            older.rename(path)
+
+
+def model(world: World) -> dict[str, Any]:
+    """What the status says of the model."""
+    parts = world.http.get("/api/status").json()["parts"]
+    found: dict[str, Any] = next(part for part in parts if part["name"] == "model")
+    return found
 
 
 def test_the_alias_is_followed_there_and_back(served: World, other: Path) -> None:
@@ -70,13 +98,38 @@ def test_a_refused_version_is_not_fetched_again_and_again(served: World, other: 
     assert served.telemetry.refused._value.get() == 2
 
 
-def test_a_damaged_local_copy_is_fetched_anew(served: World, other: Path) -> None:
+def test_what_came_damaged_is_fetched_again_after_a_while(
+    served: World, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, sound = serving(served), (other / "popularity.npy").read_bytes()
+    damage(other)
+    served.registry.points_to = other
+    served.parts.champion.turn()
+    assert "popularity.npy" in model(served)["detail"]
+    assert served.telemetry.awaited._value.get() == 1
+    assert not (served.root / other.name).exists()
+    (other / "popularity.npy").write_bytes(sound)
+    served.parts.champion.turn()
+    assert serving(served) == first
+    later = time.monotonic() + PAUSE_S
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    served.parts.champion.turn()
+    assert serving(served) == other.name
+    assert model(served) == {"name": "model", "state": "up", "detail": ""}
+    assert served.telemetry.awaited._value.get() == 0
+
+
+@pytest.mark.parametrize("what", ["damaged", "missing", "unreadable", "replaced"])
+def test_a_bad_local_copy_is_fetched_anew(
+    served: World, other: Path, tmp_path: Path, what: str
+) -> None:
     served.registry.points_to = other
     version = served.registry.champion()
     assert version
-    damage(served.registry.fetch(version, served.root))
+    spoil(served.registry.fetch(version, served.root), what, tmp_path)
     served.parts.champion.turn()
     assert serving(served) == other.name
+    assert served.telemetry.refused._value.get() == 1
 
 
 def test_processes_that_find_a_damaged_copy_together_fetch_it_once(
@@ -129,7 +182,7 @@ def test_an_old_bundle_registered_as_a_new_version_is_refused_and_a_rollback_is_
         served.registry.points_to, served.registry.number = bundle, number
         served.parts.champion.turn()
         assert serving(served) == expected.name
-    assert served.telemetry.refused._value.get() == 2
+    assert served.telemetry.refused._value.get() == 1
 
 
 @pytest.mark.parametrize("known_by", ["following", "name"])
@@ -199,12 +252,77 @@ def test_a_restart_serves_the_last_champion_not_merely_the_newest(
     assert serving(make(root=served.root)) == other.name
 
 
-def test_a_start_passes_over_damaged_bundles(served: World, make: Make) -> None:
+@pytest.mark.parametrize("what", ["damaged", "missing", "unreadable", "replaced"])
+def test_a_start_passes_over_bad_bundles_and_says_so(
+    served: World, make: Make, tmp_path: Path, what: str
+) -> None:
     newest = publish_bundle(served.root, rows=HISTORY[:-2])
     (served.root / MARKER).write_text(newest.name)
-    damage(newest)
+    spoil(newest, what, tmp_path)
     (served.root / ".fetching-x").mkdir()
-    assert serving(make(root=served.root)) not in (None, newest.name)
+    world = make(root=served.root)
+    assert serving(world) not in (None, newest.name)
+    assert newest.name in model(world)["detail"]
+
+
+@pytest.mark.parametrize("what", ["damaged", "missing", "unreadable", "replaced"])
+def test_with_bad_bundles_alone_a_start_says_what_is_wrong_and_lists_what_sells(
+    tmp_path: Path, what: str
+) -> None:
+    alone = publish_bundle(tmp_path / "shelf")
+    spoil(alone, what, tmp_path)
+    world = World(tmp_path / "shelf").settle()
+    ready = world.http.get("/health/ready")
+    assert ready.status_code == 503
+    assert alone.name in ready.json()["detail"]
+    assert model(world)["state"] == "out"
+    answer = world.list_for("ann")
+    assert answer["bundle"] is None
+    assert answer["items"]
+
+
+def test_a_shelf_that_cannot_be_read_does_not_keep_a_server_from_starting(tmp_path: Path) -> None:
+    world = World(tmp_path / ("x" * 300)).settle()  # a name that no system looks up, for root too
+    assert "cannot be read" in model(world)["detail"]
+    assert world.list_for("ann")["items"]
+
+
+def test_a_bundle_that_does_not_come_is_no_registry_that_is_out(
+    served: World, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fail(*_: object) -> Path:
+        asked.append(1)
+        raise RegistryUnavailable("no space left")
+
+    monkeypatch.setattr(served.registry, "fetch", fail)
+    served.registry.points_to = other
+    for _ in range(5):
+        served.parts.champion.turn()
+    assert len(asked) == 1
+    assert served.parts.champion.registry_answers
+    assert model(served) == {"name": "model", "state": "up", "detail": "no space left"}
+
+
+def test_the_longer_a_champion_does_not_come_the_seldomer_it_is_fetched(
+    served: World, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, asked = [0.0], []
+
+    def fail(*_: object) -> Path:
+        asked.append(clock[0])
+        raise RegistryUnavailable("out")
+
+    monkeypatch.setattr(served.registry, "fetch", fail)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    served.registry.points_to = other
+    for second in range(7_200):
+        clock[0] = float(second)
+        served.parts.champion.turn()
+    waited = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert waited[:5] == [2, 4, 8, 16, 32]
+    assert max(waited) == LONGEST_PAUSE_S
 
 
 def test_a_shelf_that_cannot_be_written_is_no_obstacle(served: World, other: Path) -> None:
