@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import math
+import os
 import shutil
 import time
 from collections.abc import Iterator

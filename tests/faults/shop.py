@@ -18,6 +18,7 @@ from feature_store.stores.base import Recent, Store
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
 from models.registry import Registry, Version
+from tests.faults.artefacts import Artefacts
 from tests.faults.matrix import ALSO, KNOWN
 from tests.faults.proxy import Fault, Proxy
 from tests.faults.visitors import Visitors
@@ -70,6 +71,10 @@ class Shop:
     stores: Sequence[Store]
     registry: Registry
     versions: tuple[Version, Version]
+    artefacts: Artefacts
+    #: Where the API keeps its bundles, and what it wrote to its log.
+    shelf: Path
+    log: Path
 
     def visitors(self, rate: float) -> Visitors:
         """A load of known and unknown users, and of every other read."""
@@ -108,14 +113,29 @@ class Shop:
         """What answers now."""
         return list_for(self.http, KNOWN)["bundle"]
 
+    def model(self) -> str:
+        """What the status says of the model, beside its state."""
+        parts = self.http.get("/api/status").json()["parts"]
+        return str(next(part["detail"] for part in parts if part["name"] == "model"))
+
+    def metric(self, name: str) -> float:
+        """The value of a metric without labels."""
+        lines = self.http.get("/metrics").text.splitlines()
+        return sum(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
     def _is_personal(self, event_id: str) -> bool:
         answer = list_for(self.http, KNOWN)
         return (answer["last_event_id"], answer["degraded"]) == (event_id, [])
 
 
 @contextmanager
-def open_shop(settings: Settings, where: Path, **environment: str) -> Iterator[Shop]:
-    """Two bundles in MLflow, the first of them promoted; one user in both stores."""
+def open_shop(
+    settings: Settings, where: Path, under: Sequence[str] = (), **environment: str
+) -> Iterator[Shop]:
+    """Two bundles in MLflow, the first of them promoted; one user in both stores.
+
+    `under` is a command that the API is to run under.
+    """
     with ExitStack() as closing:
         stores = (RedisStore.connect(settings), CassandraStore.connect(settings))
         for store in stores:
@@ -128,11 +148,13 @@ def open_shop(settings: Settings, where: Path, **environment: str) -> Iterator[S
             registry.publish(publish_bundle(where / f"made-{n}", rows=HISTORY[:-n])) for n in (1, 2)
         )
         registry.promote(versions[0])
+        artefacts = Artefacts(urlsplit(settings.mlflow).netloc)
+        closing.callback(artefacts.close)
         proxies = {
             "redis": Proxy(urlsplit(settings.redis).netloc),
             "cassandra": Proxy(settings.cassandra),
             "kafka": Proxy(settings.kafka),
-            "mlflow": Proxy(urlsplit(settings.mlflow).netloc),
+            "mlflow": Proxy(artefacts.address),
         }
         for proxy in proxies.values():
             closing.callback(proxy.close)
@@ -150,12 +172,17 @@ def open_shop(settings: Settings, where: Path, **environment: str) -> Iterator[S
             # A kept list would hide what a fault does to the making of one.
             "MILLRACE_SERVING_RESULT_S": "0",
         }
-        http = closing.enter_context(serving(behind, where / "log", **said | environment))
+        log = where / "log"
+        http = closing.enter_context(serving(behind, log, under, **said | environment))
         model = ModelFile(registry, versions[0], where, http)
         hurtable = proxies | {"model": model}
-        shop = Shop(http, hurtable, stores, registry, (versions[0], versions[1]))
+        shop = Shop(
+            http, hurtable, stores, registry, (versions[0], versions[1]), artefacts,
+            settings.bundles, log,
+        )  # fmt: skip
         wait_for(lambda: shop.bundle() == versions[0].bundle_id)
         shop.personal_again()
         shop.accepts_again()
-        http.get(f"/api/recommendations/{KNOWN}/why/tea")  # the first one imports LightGBM
+        # The first one imports LightGBM, which takes its time on a busy machine.
+        http.get(f"/api/recommendations/{KNOWN}/why/tea", timeout=60)
         yield shop

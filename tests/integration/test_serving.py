@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,15 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    settings: Settings, log: Path, workers: int = 1, **environment: str
+    settings: Settings, log: Path, workers: int = 1, under: Sequence[str] = (), **environment: str
 ) -> Iterator[httpx.Client]:
-    """The API under uvicorn with these settings, once it lives; stopped by SIGTERM."""
+    """The API under uvicorn with these settings, once it lives; stopped by SIGTERM.
+
+    `under` is a command that runs it, as `setpriv` does.
+    """
     said = {f"MILLRACE_{name}".upper(): str(value) for name, value in settings.model_dump().items()}
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "--port", str(port), *EDGE]
+    command = [*under, sys.executable, "-m", "uvicorn", "--port", str(port), *EDGE]
     command += ["--workers", str(workers)]
     with log.open("w") as output:
         process = subprocess.Popen(
