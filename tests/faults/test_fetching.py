@@ -14,24 +14,28 @@ from tests.faults.artefacts import SPOILT, Spoilt
 from tests.faults.promotion import left, suffer
 from tests.faults.proxy import FAULTS, Fault, Proxy
 from tests.faults.shop import Shop, open_shop
+from tests.faults.test_model_file import ILLS, ORDINARY, bears
 from tests.integration.test_serving import wait_for
 
 #: The long form is longer than MLflow's client waits for an answer.
 LASTS_S: Final = 15.0
 QUICKLY_S: Final = 3.0
 QUICK: Final = (Fault.REFUSED, Spoilt.GARBLED)
+QUICK_ILL: Final = "unreadable copy"
 
 
 @pytest.fixture
 def shop(settings: Settings, tmp_path: Path) -> Iterator[Shop]:
-    with open_shop(settings, tmp_path) as shop:
+    with open_shop(settings, tmp_path, ORDINARY) as shop:
         yield shop
 
 
-def test_a_fetch_in_short(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_promotions_that_fail_in_short(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     for how in QUICK:
         assert suffer(shop, f"fetch, {how}", breaks(shop, how), QUICKLY_S, capsys).wrong == {}
     _given_up(shop)
+    # A cell of the model file, while the shop is open: to open another takes its time.
+    assert bears(shop, QUICK_ILL, *ILLS[QUICK_ILL], QUICKLY_S, capsys) == {}
 
 
 @pytest.mark.trial

@@ -23,7 +23,6 @@ from tests.integration.test_serving import NOBODY, list_for, serving, status, st
 from tests.unit.serving.world import CUT, HISTORY, publish_bundle
 
 LASTS_S: Final = 10.0
-QUICKLY_S: Final = 3.0
 ROOT: Final = os.geteuid() == 0
 #: The API without root's right to read and write everything: file modes count as for anybody else.
 ORDINARY: Final = (
@@ -132,15 +131,7 @@ ILLS: Final[dict[str, tuple[Inflict, str]]] = {
     "copy replaced by an older one": (on_disk(replace), "holds bundle"),
     "shelf that is read only": (locked, "did not come.*Permission denied"),
 }
-QUICK: Final = "unreadable copy"
 FULL: Final = "did not come.*No space left"
-
-
-def test_a_model_file_in_short(
-    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with open_shop(settings, tmp_path, ORDINARY) as shop:
-        assert bears(shop, QUICK, *ILLS[QUICK], QUICKLY_S, capsys) == {}
 
 
 @pytest.mark.trial
