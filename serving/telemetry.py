@@ -129,7 +129,7 @@ class Telemetry:
         )
         self.awaited = Gauge(
             f"{prefix}_champion_awaited", "1 while @champion names a bundle that does not serve.",
-            registry=registry,
+            registry=registry, multiprocess_mode="livemax",
         )  # fmt: skip
         self.background = Counter(
             f"{prefix}_background_failures", "Failed turns of a background task.", ["task"],
