@@ -145,10 +145,10 @@ def test_a_list_kept_by_one_process_is_found_by_the_other_until_a_click(pair: Pa
     found = list_for(pair.other, "kim")
     assert hits(pair.other) == before + 1
     assert ids(found) == ids(kept)
-    pair.redis.write_recents([("kim", recent("beer", "purchase", 0.0))])
+    pair.redis.write_recents([("kim", recent("beer", "click", 0.0))])
     for http, found_by_it in ((pair.other, 0), (pair.one, 1)):
         before = hits(http)
-        assert list_for(http, "kim")["last_event_id"] == "purchase-beer"
+        assert list_for(http, "kim")["last_event_id"] == "click-beer"
         assert hits(http) == before + found_by_it
 
 
