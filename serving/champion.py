@@ -120,11 +120,13 @@ class Champion:
         if version and self.live and version.bundle_id == self.live.bundle.id:
             self._remember(self.live.bundle, version)
             self._as_announced()
-        elif version and self._is_due(version):
-            with suppress(OSError):  # the fetch will say so
-                self._root.mkdir(parents=True, exist_ok=True)
-            with alone(self._root):
-                self._follow(version)
+        elif version:
+            pause = self._pause_of(version)
+            if pause is None or time.monotonic() >= pause.until:
+                with suppress(OSError):  # the fetch will say so
+                    self._root.mkdir(parents=True, exist_ok=True)
+                with alone(self._root):
+                    self._follow(version)
 
     def _follow(self, version: Version) -> None:
         """A damaged copy is removed and fetched once more; then the version has to wait.
@@ -132,7 +134,8 @@ class Champion:
         One process of a machine at a time: the first one fetches, and none takes a damaged copy
         away while another reads its successor.
         """
-        self._trouble = f"version {version.version} is on its way"
+        if not self._pause_of(version):  # else what was wrong with it stands until it comes
+            self._trouble = f"version {version.version} is on its way"
         self._telemetry.awaited.set(1)
         for _ in range(2):
             try:
@@ -155,16 +158,14 @@ class Champion:
         self._pause, self._trouble = None, ""
         self._telemetry.awaited.set(0)
 
-    def _is_due(self, version: Version) -> bool:
-        pause = self._pause
-        return not pause or pause.number != version.version or time.monotonic() >= pause.until
+    def _pause_of(self, version: Version) -> Pause | None:
+        return self._pause if self._pause and self._pause.number == version.version else None
 
     def _leave_alone(self, version: Version, for_good: bool = False) -> None:
-        before, seconds = self._pause, PAUSE_S
+        before = self._pause_of(version)
+        seconds = min(2 * before.seconds, LONGEST_PAUSE_S) if before else PAUSE_S
         if for_good:
             seconds = math.inf
-        elif before and before.number == version.version:
-            seconds = min(2 * before.seconds, LONGEST_PAUSE_S)
         self._pause = Pause(version.version, time.monotonic() + seconds, seconds)
         again = "when @champion moves" if for_good else f"in {seconds:.0f} s"
         self._warn(

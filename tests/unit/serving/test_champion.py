@@ -308,10 +308,11 @@ def test_a_bundle_that_does_not_come_is_no_registry_that_is_out(
 def test_the_longer_a_champion_does_not_come_the_seldomer_it_is_fetched(
     served: World, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, asked = [0.0], []
+    clock, asked, said = [0.0], [], []
 
     def fail(*_: object) -> Path:
         asked.append(clock[0])
+        said.append(model(served)["detail"])
         raise RegistryUnavailable("out")
 
     monkeypatch.setattr(served.registry, "fetch", fail)
@@ -322,6 +323,7 @@ def test_the_longer_a_champion_does_not_come_the_seldomer_it_is_fetched(
         served.parts.champion.turn()
     waited = [later - earlier for earlier, later in itertools.pairwise(asked)]
     assert waited[:5] == [2, 4, 8, 16, 32]
+    assert said[:3] == [f"version {other.name} is on its way", "out", "out"]
     assert max(waited) == LONGEST_PAUSE_S
 
 
