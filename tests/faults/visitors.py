@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import numpy as np
@@ -16,6 +16,8 @@ import orjson
 
 #: A request that takes longer has failed.
 PATIENCE_S = 10.0
+#: uvicorn closes what was idle for 5 s, httpx by default too: a request may meet the closing.
+LIMITS: Final = httpx.Limits(keepalive_expiry=2.0)
 #: How often somebody who asks nobody wants to run.
 BEAT_S = 0.01
 #: Stands for a status where none came.
@@ -69,7 +71,7 @@ class Visitors:
         self._users = users
         self._rate = rate
         self._k = k
-        self._http = httpx.Client(base_url=base_url, timeout=PATIENCE_S)
+        self._http = httpx.Client(base_url=base_url, timeout=PATIENCE_S, limits=LIMITS)
         self._enough = threading.Event()
         self._clock = threading.Thread(target=self._run)
 
