@@ -59,13 +59,15 @@ class Tonight:
     night: Night
 
     @classmethod
-    def begin(cls, spark: SparkSession, settings: Settings, recipe: Recipe) -> Tonight:
-        """Lands what is new; a night that was killed is finished first, without landing more."""
+    def begin(
+        cls, spark: SparkSession, settings: Settings, recipe: Recipe, go_on: bool = True
+    ) -> Tonight:
+        """Lands what is new; to `go_on`, a night that was killed is finished first, without."""
         declaration, lake = load(settings.features), Lake(settings.lake)
         progress = Progress("nightly", STAGES)
         night = Night.of(settings, declaration, recipe, progress)
         with progress.stage("land") as said:
-            if night.unfinished:
+            if go_on and night.unfinished:
                 said.append(f"going on with night {night.key}, which was not finished")
                 return cls(spark, settings, declaration, recipe, night)
             landings = land(spark, settings, lake)

@@ -72,7 +72,8 @@ def main() -> int:
             recipe = tuned(lake, Recipe())
             spark = session("millrace-nightly")
             if options.recount_only:
-                exact(Tonight.begin(spark, settings, recipe))
+                tonight = Tonight.begin(spark, settings, recipe, go_on=False)
+                tonight.finish(exact(tonight))
             else:
                 print_summary(nightly(spark, settings, recipe, options.if_needed))
     except (

@@ -60,3 +60,15 @@ def test_a_refused_night_leaves_a_run_with_the_reason_and_names_its_pages(
     assert FAULT in run.description
     assert run.tags == {"night": "abc", "gate": "data refused"}
     assert run.files == [("data_docs", docs)]
+
+
+@pytest.mark.parametrize("go_on", [True, False])
+def test_a_recount_alone_lands_first_whatever_night_was_killed(
+    go_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landed = []
+    monkeypatch.setattr(module, "land", lambda *_: landed.append("what is new") or [])
+    spark, settings = cast("SparkSession", None), Settings(lake=tmp_path)
+    Tonight.begin(spark, settings, Recipe())
+    Tonight.begin(spark, settings, Recipe(), go_on)
+    assert len(landed) == (1 if go_on else 2)
