@@ -119,6 +119,7 @@ def test_an_erased_user_has_no_profile_until_a_new_one_comes(members: Members) -
 def test_a_profile_that_was_refused_is_no_version(members: Members) -> None:
     members.say(10, {"user_id": "0", "segment": "new"})
     members.say(20, {"user_id": "0", "segment": 7})
+    assert versions(members.settings, members.lake, PROFILES)["segment"].to_pylist() == ["new"]
     assert members.as_of(20) == {"0": "new"}
 
 
