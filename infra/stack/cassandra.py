@@ -58,6 +58,7 @@ class Cassandra(Service):
     name: ClassVar[str] = "cassandra"
     ports_used: ClassVar[tuple[str, ...]] = ("cassandra", "cassandra_storage")
     stop_patience_s: ClassVar[float] = 20
+    nice: ClassVar[int] = 5
 
     @property
     def yaml(self) -> Path:

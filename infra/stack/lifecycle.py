@@ -69,7 +69,7 @@ def start(service: Service, only_if_wanted: bool = False) -> bool:
             ports.require_free(name, service.ports[name])
         service.prepare()
         _open_log(service.log)
-        process = spawn(service.command(), _environment(service), service.log)
+        process = spawn(service.command(), _environment(service), service.log, service.nice)
         remember(pid_file(service), process)
     return True
 

@@ -59,8 +59,11 @@ class Process:
             os.kill(self.pid, number)
 
 
-def spawn(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
-    """Start `argv` in a session of its own, its output appended to `log`."""
+def spawn(argv: Sequence[str], environment: Mapping[str, str], log: Path, nice: int = 0) -> Process:
+    """Start `argv` in a session of its own, its output appended to `log`.
+
+    The higher `nice` (0 to 19), the more it leaves the processor to others.
+    """
     with log.open("ab") as output:
         child = subprocess.Popen(
             argv,
@@ -71,6 +74,12 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> Pro
             start_new_session=True,
         )
     _children.append(child)
+    if nice:
+        psutil.Process(child.pid).nice(nice)
+        # Where the kernel shares the processor out among sessions first (sched(7), autogroup),
+        # the number above counts only within this one.
+        with suppress(OSError):
+            Path(f"/proc/{child.pid}/autogroup").write_text(str(nice))
     return Process(child.pid, psutil.Process(child.pid).create_time())
 
 

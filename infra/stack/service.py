@@ -23,6 +23,8 @@ class Service(ABC):
     stop_patience_s: ClassVar[float] = 10
     # Lower ones stop first: who watches, then who writes, then the stores that are written to.
     stop_rank: ClassVar[int] = 2
+    # Above 0 for what may wait while a click is on its way.
+    nice: ClassVar[int] = 0
 
     home: Home
     ports: Mapping[str, int]
