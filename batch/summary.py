@@ -38,7 +38,13 @@ def _drift(one: Mapping[str, Any]) -> str:
     wrong = one["missing"] + one["different"] + one["extra"]
     worst = sorted(one["drift"].items(), key=lambda pair: -pair[1]["tiles"])[:WORST]
     said = (f"{name} in {drift['tiles']}, by {drift['by']}" for name, drift in worst)
-    return "; ".join((f"drift of {one['store']}: {wrong} of {one['owned']} owned tiles", *said))
+    spared = one["spared"]
+    kept = (
+        [f"{spared} left: they count more than a lake that Kafka left a gap in"] if spared else []
+    )
+    return "; ".join(
+        (f"drift of {one['store']}: {wrong} of {one['owned']} owned tiles", *said, *kept)
+    )
 
 
 def _skew(facts: Mapping[str, Any]) -> str:

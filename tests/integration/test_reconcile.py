@@ -13,6 +13,7 @@ import pytest
 
 from batch.files import read_json, write_json
 from batch.lake import Lake
+from batch.manifest import Batch
 from batch.reconcile import Drift, Reconciled, compare_store, reconcile, repair
 from batch.recount import Recount
 from feature_store.settings import Settings
@@ -20,6 +21,7 @@ from feature_store.stores.base import Store
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
 from feature_store.tiles import BASE, DAY, Level, Tile, Version
+from feature_store.topics import INTERACTIONS
 
 NOW = time.time_ns() // 1_000_000
 TODAY = DAY.start(NOW)
@@ -105,6 +107,17 @@ def test_what_the_batch_layer_owns_is_put_right_and_the_rest_is_reported(
     )  # fmt: skip
     right = {t.entity_id: (t.version.applied, t.body) for t in COUNTED}
     assert held(store) == {**right, "extra": (0, "{}"), "young": (2, '{"views":2}')}
+
+
+def test_what_only_a_store_knows_since_kafka_deleted_it_stays(
+    store: Store, settings: Settings, lake: Lake
+) -> None:
+    lake.add(INTERACTIONS.name, Batch("later", "id", {"0": 3}, {"0": 9}, 6, 0), [])
+    done = repair(settings, lake, latest(lake), store)
+    assert (done.spared, done.missing, done.different, done.extra) == (2, 1, 3, 0)
+    right = {t.entity_id: (t.version.applied, t.body) for t in COUNTED}
+    spared = {"more": (5, '{"views":5}'), "extra": (1, '{"views":1}')}
+    assert held(store) == {**right, **spared, "young": (2, '{"views":2}')}
 
 
 def test_a_second_run_finds_nothing_to_do(store: Store, settings: Settings, lake: Lake) -> None:
