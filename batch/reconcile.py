@@ -84,7 +84,9 @@ class Reconciled:
     def __str__(self) -> str:
         if self.unavailable:
             return f"{self.store} NOT repaired: {self.unavailable}"
-        return f"{self.store}: {self.drifted} of {self.owned} tiles put right, {self.bases} bases"
+        spared = f", {self.spared} left" if self.spared else ""
+        put_right = f"{self.drifted} of {self.owned} tiles put right"
+        return f"{self.store}: {put_right}, {self.bases} bases{spared}"
 
 
 def reconcile(settings: Settings, lake: Lake, fingerprint: str) -> list[Reconciled]:
@@ -107,7 +109,7 @@ def repair(settings: Settings, lake: Lake, latest: Recount, store: Store) -> Rec
     stored, recounted = _sides(lake, latest, store)
     done = Reconciled(store.name, owned=_owned_rows(recounted, latest))
     # What Kafka deleted before it was landed may have been folded, and be known to a store alone.
-    whole = not lake.landed(INTERACTIONS.name).gaps
+    whole = not lake.landed(settings.topic(INTERACTIONS.name)).gaps
     wrong = _repairs(differences(stored, recounted), latest, done, whole)
     for batch in iter(lambda: list(islice(wrong, BATCH)), []):
         store.write_tiles(replaced(one, settings.epoch) for one in batch)

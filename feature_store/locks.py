@@ -10,15 +10,21 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Waits until nobody else holds a file or directory; a holder that is killed lets go.
+def alone(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Holds a file or directory that nobody else holds; a holder that is killed lets go.
 
-    It saves work and spares surprises, and nothing more may depend on it: what cannot be opened,
-    or lies where a file system has no such locks, keeps nobody waiting.
+    Waits for another holder or, without `wait`, yields False while there is one. It saves work and
+    spares surprises, and nothing more may depend on it: what cannot be opened, or lies where a file
+    system has no such locks, is held by everybody.
     """
+    mine = True
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):
+        try:
             descriptor = os.open(path, os.O_RDONLY)
             held.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            mine = False
+        except OSError:
+            pass
+        yield mine

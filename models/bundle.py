@@ -24,7 +24,7 @@ from models.als import Als, Rule
 from models.inner_product import NormOrder
 from models.interactions import Floats
 from models.linear import Linear
-from models.manifest import BundleRefused, Manifest, digest, verify
+from models.manifest import BundleDamaged, BundleRefused, Manifest, digest, verify
 from models.neighbours import Neighbours
 from models.own import OwnHistory
 from models.ranker import Ranker, RankerRefused
@@ -108,7 +108,9 @@ class Bundle:
         verify(path, manifest.files)
         try:
             return _load(path, manifest)
-        except (RankerRefused, ValueError, KeyError, OSError) as error:
+        except OSError as error:
+            raise BundleDamaged(f"{path} cannot be read: {error}") from error
+        except (RankerRefused, ValueError, KeyError) as error:
             raise BundleRefused(f"{path}: {error}") from error
 
 

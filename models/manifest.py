@@ -67,12 +67,12 @@ class Manifest:
         try:
             said = orjson.loads((directory / NAME).read_bytes())
             bundle_id = said.pop("bundle_id")
+            if said["format"] != FORMAT:
+                raise BundleRefused(f"bundle format {said['format']}, this code reads {FORMAT}")
             said.update(columns=tuple(said["columns"]), sources=tuple(said["sources"]))
             manifest = cls(**said)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleDamaged(f"{directory / NAME} cannot be read: {error!r}") from error
-        if manifest.format != FORMAT:
-            raise BundleRefused(f"bundle format {manifest.format}, this code reads {FORMAT}")
         if manifest.bundle_id != bundle_id:
             raise BundleDamaged(f"{directory}: the manifest does not match its id {bundle_id}")
         return manifest

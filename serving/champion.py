@@ -120,23 +120,31 @@ class Champion:
         if version and self.live and version.bundle_id == self.live.bundle.id:
             self._remember(self.live.bundle, version)
             self._as_announced()
-        elif version:
-            pause = self._pause_of(version)
-            if pause is None or time.monotonic() >= pause.until:
-                with suppress(OSError):  # the fetch will say so
-                    self._root.mkdir(parents=True, exist_ok=True)
-                with alone(self._root):
-                    self._follow(version)
+        elif version is None:
+            self._as_announced()
+        else:
+            self._await(version)
+
+    def _await(self, version: Version) -> None:
+        """Follows, unless it is too early, or another process of this machine is at it.
+
+        The first one fetches; the others look again, at the alias too, and find the bundle there.
+        None takes a damaged copy away while another reads its successor.
+        """
+        self._telemetry.awaited.set(1)
+        pause = self._pause_of(version)
+        if pause is None:  # else what was wrong with it stands until it comes
+            self._trouble = f"version {version.version} is on its way"
+        elif time.monotonic() < pause.until:
+            return
+        with suppress(OSError):  # the fetch will say so
+            self._root.mkdir(parents=True, exist_ok=True)
+        with alone(self._root, wait=False) as mine:
+            if mine:
+                self._follow(version)
 
     def _follow(self, version: Version) -> None:
-        """A damaged copy is removed and fetched once more; then the version has to wait.
-
-        One process of a machine at a time: the first one fetches, and none takes a damaged copy
-        away while another reads its successor.
-        """
-        if not self._pause_of(version):  # else what was wrong with it stands until it comes
-            self._trouble = f"version {version.version} is on its way"
-        self._telemetry.awaited.set(1)
+        """A damaged copy is removed and fetched once more; then the version has to wait."""
         for _ in range(2):
             try:
                 path = self._registry.fetch(version, self._root)
@@ -176,8 +184,9 @@ class Champion:
     def _adopt(self, path: Path, version: Version | None = None) -> BundleRefused | None:
         """Serves the bundle, or says why not."""
         try:
-            _is_itself(path)
             bundle = Bundle.load(path, self._declaration)
+            if bundle.id != path.name:
+                raise BundleDamaged(f"{path.name} holds bundle {bundle.id}")
             self._is_no_old_one(bundle, version)
             warm(bundle, self._declaration)
         except BundleRefused as refused:
@@ -217,6 +226,8 @@ class Champion:
             if followed == self._followed:
                 return
             self._followed = followed
+        elif _marked(self._root / MARKER)[0] == bundle.id:
+            return
         said = [bundle.id]
         if self._followed:
             said += [self._followed.number, str(self._followed.cut_ms)]
@@ -246,12 +257,6 @@ class Champion:
 
 class RankerBroken(BundleRefused):
     """A bundle that loads but does not rank."""
-
-
-def _is_itself(path: Path) -> None:
-    """Raises `BundleDamaged` for a bundle under a name that is not its own."""
-    if (held := Manifest.read(path).bundle_id) != path.name:
-        raise BundleDamaged(f"{path.name} holds bundle {held}")
 
 
 def warm(bundle: Bundle, declaration: Declaration) -> None:

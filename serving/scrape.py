@@ -26,6 +26,6 @@ def together(counts: Path) -> CollectorRegistry:
 def _lives(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # the latter: its number is somebody else's now
         return False
     return True

@@ -44,7 +44,7 @@ def serve(
         **os.environ,
         **service.environment,
         **service.extra_environment(),
-        **together(workers),
+        **together(workers, service.home.run / f"serving-{service.port}-counts"),
     }
     if only:
         environment["MILLRACE_SERVING_ONLY"] = only

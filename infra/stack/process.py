@@ -64,6 +64,8 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], log: Path, nice: 
 
     The higher `nice` (0 to 19), the more it leaves the processor to others.
     """
+    if nice:  # by a command, so that every thread of it has the number
+        argv = ["nice", "-n", str(nice), *argv]
     with log.open("ab") as output:
         child = subprocess.Popen(
             argv,
@@ -75,9 +77,8 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], log: Path, nice: 
         )
     _children.append(child)
     if nice:
-        psutil.Process(child.pid).nice(nice)
         # Where the kernel shares the processor out among sessions first (sched(7), autogroup),
-        # the number above counts only within this one.
+        # that number counts only within this one.
         with suppress(OSError):
             Path(f"/proc/{child.pid}/autogroup").write_text(str(nice))
     return Process(child.pid, psutil.Process(child.pid).create_time())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -22,15 +22,17 @@ EDGE: Final = (
 )  # fmt: skip
 
 
-def together(workers: int, under: Path | None = None) -> dict[str, str]:
+def together(workers: int, counts: Path) -> dict[str, str]:
     """What so many processes behind one port are told, besides, to count as one server.
 
-    Their counts lie in a new directory `under` another, or among the temporary ones.
+    Their counts lie in the directory named, which begins empty.
     """
     # Several machines share a quota too: whoever has some says how many processes there are in all.
     told = {"MILLRACE_SERVING_WORKERS": os.environ.get("MILLRACE_SERVING_WORKERS", str(workers))}
     if workers > 1:
-        told["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="millrace-metrics-", dir=under)
+        shutil.rmtree(counts, ignore_errors=True)
+        counts.mkdir(parents=True)
+        told["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
     return told
 
 

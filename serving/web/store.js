@@ -28,8 +28,9 @@ function shopAs(user) {
 async function refresh(highlight = false) {
   const { turn, mode } = state;
   const started = performance.now();
-  const list = await api.recommendations(state.user, { limit: LIST, mode });
+  const list = await api.recommendations(state.user, { limit: LIST, mode }).catch((problem) => problem);
   if (turn !== state.turn || mode !== state.mode) return {};
+  if (list instanceof Error) return fail(list);
   const took = performance.now() - started;
   const before = new Set(state.shown);
   const now = list.items.map((item) => item.id);
@@ -118,8 +119,8 @@ async function act(type, item) {
 async function find(words) {
   $("found-section").hidden = !words;
   if (!words) return;
-  const { items } = await api.search(words, ROW);
-  $("found-title").textContent = `Found for “${words}”`;
+  const { items, message } = await api.search(words, ROW).catch((problem) => ({ items: [], message: problem.message }));
+  $("found-title").textContent = message ?? `Found for “${words}”`;
   showCards($("found"), items);
   $("found-empty").hidden = items.length > 0;
   $("found-title").focus();
@@ -143,14 +144,14 @@ function listen() {
   document.addEventListener("click", clicked);
   $("who").addEventListener("submit", (event) => {
     event.preventDefault();
-    shopAs($("user").value.trim()).catch(fail);
+    void shopAs($("user").value.trim());
   });
   $("find").addEventListener("submit", (event) => {
     event.preventDefault();
     void find($("words").value.trim());
   });
   $("words").addEventListener("search", () => { if (!$("words").value) void find(""); });
-  $("visitor").addEventListener("click", () => shopAs(`anon:${crypto.randomUUID().slice(0, 13)}`).catch(fail));
+  $("visitor").addEventListener("click", () => shopAs(`anon:${crypto.randomUUID().slice(0, 13)}`));
   $("next-user").addEventListener("click", () => {
     const others = state.sample.filter((user) => user !== state.user);
     if (others.length) void shopAs(others[Math.floor(Math.random() * others.length)]);
@@ -169,10 +170,16 @@ async function start() {
   await shopAs(named || state.sample[Math.floor(state.sample.length / 2)] || "anon:visitor");
 }
 
+/** Says what is wrong, and shows nothing that was for somebody else; nothing has changed then. */
 function fail(problem) {
+  state.shown = [];
   $("list").replaceChildren();
+  showActions([]);
+  $("because-section").hidden = true;
+  $("subtitle").textContent = "";
   $("empty").textContent = `There is no list: ${problem.message}`;
   $("empty").hidden = false;
+  return {};
 }
 
 start().catch(fail);

@@ -173,7 +173,7 @@ def open_shop(
             "MILLRACE_SERVING_RESULT_S": "0",
         }
         log = where / "log"
-        http = closing.enter_context(serving(behind, log, under, **said | environment))
+        http = closing.enter_context(serving(behind, log, under=under, **said | environment))
         model = ModelFile(registry, versions[0], where, http)
         hurtable = proxies | {"model": model}
         shop = Shop(

@@ -168,7 +168,7 @@ def test_with_a_bad_bundle_alone_a_start_says_what_is_wrong_and_lists_what_sells
     stock(store, "ann")
     store.close()
     without = settings.model_copy(update={"mlflow": f"http://{NOBODY}", "cassandra": NOBODY})
-    with serving(without, tmp_path / "log", ORDINARY) as http:
+    with serving(without, tmp_path / "log", under=ORDINARY) as http:
         wait_for(lambda: bool(list_for(http, "ann")["items"]))
         answer = list_for(http, "ann")
         assert answer["bundle"] is None

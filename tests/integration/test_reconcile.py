@@ -112,7 +112,8 @@ def test_what_the_batch_layer_owns_is_put_right_and_the_rest_is_reported(
 def test_what_only_a_store_knows_since_kafka_deleted_it_stays(
     store: Store, settings: Settings, lake: Lake
 ) -> None:
-    lake.add(INTERACTIONS.name, Batch("later", "id", {"0": 3}, {"0": 9}, 6, 0), [])
+    topic = settings.topic(INTERACTIONS.name)
+    lake.add(topic, Batch("later", "id", {"0": 3}, {"0": 9}, 6, 0), [])
     done = repair(settings, lake, latest(lake), store)
     assert (done.spared, done.missing, done.different, done.extra) == (2, 1, 3, 0)
     right = {t.entity_id: (t.version.applied, t.body) for t in COUNTED}

@@ -38,7 +38,12 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    settings: Settings, log: Path, workers: int = 1, under: Sequence[str] = (), **environment: str
+    settings: Settings,
+    log: Path,
+    *,
+    under: Sequence[str] = (),
+    workers: int = 1,
+    **environment: str,
 ) -> Iterator[httpx.Client]:
     """The API under uvicorn with these settings, once it lives; stopped by SIGTERM.
 
@@ -51,7 +56,7 @@ def serving(
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
-            env=os.environ | said | together(workers, log.parent) | environment,
+            env=os.environ | said | together(workers, log.with_suffix(".counts")) | environment,
             stdout=output,
             stderr=output,
         )

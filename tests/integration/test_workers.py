@@ -168,13 +168,13 @@ def test_workers_of_one_port_are_replaced_and_counted_as_one(pair: Pair, tmp_pat
         serving_it = f'bundle="{pair.next_version.bundle_id}"'
         wait_for(lambda: counted(http, "bundle", serving_it) == WORKERS)
         ask(http, 20)
-        assert counted(http, "requests_total", ROUTE) == 20
+        wait_for(lambda: counted(http, "requests_total", ROUTE) == 20)
         first[0].send_signal(signal.SIGKILL)
         wait_for(lambda: len(processes()) == WORKERS and first[0] not in processes())
         wait_for(lambda: counted(http, "bundle", serving_it) == WORKERS)
         ask(http, 20)
-        assert counted(http, "requests_total", ROUTE) == 40
-        assert counted(http, "dependency_out", 'use="requests"') == 0
+        wait_for(lambda: counted(http, "requests_total", ROUTE) == 40)
+        wait_for(lambda: counted(http, "dependency_out", 'use="requests"') == 0)
 
 
 def ask(http: httpx.Client, times: int) -> None:

@@ -25,6 +25,8 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str],
         command.extend(said)
         environment.update(told)
 
+    for name in ("MILLRACE_SERVING_WORKERS", "PROMETHEUS_MULTIPROC_DIR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     monkeypatch.setattr(os, "execve", instead)
     return command, environment

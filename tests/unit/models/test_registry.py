@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -196,6 +198,48 @@ def test_a_version_asks_for_exactly_what_it_was_made_with(registry: Registry, bu
     uri = f"models:/{registry.name}/{version.version}/requirements.txt"
     asked = Path(mlflow.artifacts.download_artifacts(uri)).read_text().split()
     assert asked == [f"{name}=={installed(name)}" for name in ("mlflow", *module.PACKAGES)]
+
+
+#: What the code of a version has loaded once it answers, beside the standard library and itself.
+LOADED = """
+import sys
+import models.registry, feature_store.features
+names = {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names
+print(*sorted(name for name in names if getattr(sys.modules[name], "__file__", None)))
+"""
+
+
+def test_a_version_asks_for_every_package_that_its_code_imports() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True
+    )
+    provided = packages_distributions()
+    needed = {name for module in done.stdout.split() for name in provided.get(module, ())}
+    assert {"numpy", "pydantic-settings"} <= needed
+    assert {_normal(name) for name in needed} <= brought_by(set(module.PACKAGES))
+
+
+def brought_by(names: set[str]) -> set[str]:
+    """These packages and what they bring along."""
+    found: set[str] = set()
+    while names:
+        name = names.pop()
+        found.add(_normal(name))
+        lines = [line for line in requires(name) or () if "extra ==" not in line]
+        more = {re.split(r"[^\w.-]", line)[0] for line in lines}
+        names |= {one for one in more if _normal(one) not in found and _is_here(one)}
+    return found
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _is_here(name: str) -> bool:
+    try:
+        return bool(installed(name))
+    except PackageNotFoundError:
+        return False
 
 
 def test_a_text_links_to_an_artefact_of_its_run_by_the_page_that_shows_it(

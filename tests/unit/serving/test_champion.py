@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,6 +91,15 @@ def test_a_corrupt_champion_is_refused_and_the_old_one_keeps_serving(
     assert served.telemetry.refused._value.get() >= 1
 
 
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock by which a version is left alone: it stands."""
+    now = [1_000.0]
+    monkeypatch.setattr("serving.champion.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+@pytest.mark.usefixtures("seconds")
 def test_a_refused_version_is_not_fetched_again_and_again(served: World, other: Path) -> None:
     damage(other)
     served.registry.points_to = other
@@ -99,7 +109,7 @@ def test_a_refused_version_is_not_fetched_again_and_again(served: World, other: 
 
 
 def test_what_came_damaged_is_fetched_again_after_a_while(
-    served: World, other: Path, monkeypatch: pytest.MonkeyPatch
+    served: World, other: Path, seconds: list[float]
 ) -> None:
     first, sound = serving(served), (other / "popularity.npy").read_bytes()
     damage(other)
@@ -111,8 +121,7 @@ def test_what_came_damaged_is_fetched_again_after_a_while(
     (other / "popularity.npy").write_bytes(sound)
     served.parts.champion.turn()
     assert serving(served) == first
-    later = time.monotonic() + PAUSE_S
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    seconds[0] += PAUSE_S
     served.parts.champion.turn()
     assert serving(served) == other.name
     assert model(served) == {"name": "model", "state": "up", "detail": ""}
@@ -141,7 +150,12 @@ def test_processes_that_find_a_damaged_copy_together_fetch_it_once(
     version = served.registry.champion()
     assert version
     damage(served.registry.fetch(version, served.root))
-    following = [threading.Thread(target=process.parts.champion.turn) for process in processes]
+
+    def follow(process: World) -> None:
+        while serving(process) != other.name:
+            process.parts.champion.turn()
+
+    following = [threading.Thread(target=follow, args=(process,)) for process in processes]
     for thread in following:
         thread.start()
     for thread in following:
