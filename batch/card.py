@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from batch.outcomes import METRICS, SLICES
+from batch.outcomes import METRICS, SLICES, column_of
 from models.manifest import Manifest
 from models.tracking import ARTEFACT
 
@@ -76,7 +76,7 @@ def _measures(facts: Mapping[str, Any]) -> list[str]:
         if name in slices:
             gap = against.get(name)
             beside = f"{gap['mean']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]" if gap else "–"
-            figures = (slices[column] for column in (name, *(f"{m}_{name}" for m in METRICS)))
+            figures = (slices[name], *(slices[column_of(metric, name)] for metric in METRICS))
             told = " | ".join(f"{figure:.4f}" for figure in figures)
             lines.append(f"| {said} | {told} | {beside} |")
     singles = {n: v for n, v in measures["ndcg"].items() if n != "served"}

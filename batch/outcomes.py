@@ -37,7 +37,14 @@ SLICES: Final = {
 }
 #: What else is known of each slice, as `models.evaluation.Scores` calls it: columns `recall_new`, …
 METRICS: Final = ("recall", "mrr", "hit")
-BESIDE_NDCG: Final = tuple(f"{metric}_{name}" for metric in METRICS for name in SLICES)
+
+
+def column_of(metric: str, name: str) -> str:
+    """Where a metric of a slice stands; NDCG has the slice's own name."""
+    return f"{metric}_{name}"
+
+
+BESIDE_NDCG: Final = tuple(column_of(metric, name) for metric in METRICS for name in SLICES)
 
 
 @dataclass(frozen=True)
@@ -189,7 +196,7 @@ def _columns(told: Mapping[str, Scores | None]) -> dict[str, float]:
     """The columns of all slices; NaN where the basket has nothing of one."""
     ndcg = {name: said.ndcg if said else np.nan for name, said in told.items()}
     others = {
-        f"{metric}_{name}": getattr(said, metric) if said else np.nan
+        column_of(metric, name): getattr(said, metric) if said else np.nan
         for metric in METRICS
         for name, said in told.items()
     }

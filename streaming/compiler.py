@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from feature_store.declaration import Declaration, Entity
 from feature_store.tiles import Level
+
+if TYPE_CHECKING:
+    from pyflink.table import StreamTableEnvironment
 
 #: What SQL lacks, from the jar that goes with the job: `Distinct`, and the spelling of a body.
 FUNCTIONS: Final = (
     "CREATE TEMPORARY SYSTEM FUNCTION bottom_k AS 'millrace.BottomK' LANGUAGE JAVA",
     "CREATE TEMPORARY SYSTEM FUNCTION tile_body AS 'millrace.TileBody' LANGUAGE JAVA",
 )
+
+
+def register_functions(t_env: StreamTableEnvironment) -> None:
+    """Makes `FUNCTIONS` known to an environment that is to run these queries."""
+    for function in FUNCTIONS:
+        t_env.execute_sql(function)
 
 
 def tiles(declaration: Declaration, entity: Entity, since: int) -> str:

@@ -90,8 +90,7 @@ def build(
     t_env.create_temporary_system_function("publish", udf(publisher, result_type=DataTypes.INT()))
     t_env.execute_sql("CREATE TEMPORARY TABLE written (n BIGINT) WITH ('connector'='blackhole')")
     t_env.execute_sql(trending.TICKS)
-    for function in compiler.FUNCTIONS:
-        t_env.execute_sql(function)
+    compiler.register_functions(t_env)
     applied = steps.first_copies(
         t_env, t_env.from_path("interactions"), settings.horizon_ms, _remembered_ms(settings)
     )

@@ -58,8 +58,7 @@ class Flink:
         from streaming import compiler
 
         t_env = flink(horizon_ms, messages)
-        for function in compiler.FUNCTIONS:
-            t_env.execute_sql(function)
+        compiler.register_functions(t_env)
         found: Tiles = {}
         for entity in Entity:
             query = compiler.tiles(declaration, entity, since)

@@ -58,6 +58,11 @@ def enter(page: Page, token: str) -> None:
     page.keyboard.press("Enter")
 
 
+def expect_a_list(page: Page) -> None:
+    """There are products."""
+    expect(page.locator("#list .card").first).to_be_visible()
+
+
 def kept(page: Page) -> object:
     """Everything that a page of this tab could find again: storages, cookies, the address."""
     return page.evaluate(
@@ -70,11 +75,11 @@ def test_a_key_is_asked_for_once_and_opens_all_that_the_page_does(tab: Page, doo
     tab.goto(f"{door.url}/#ann")
     expect(form(tab)).to_have_accessible_description("Send a key: `Authorization: Bearer <key>`.")
     enter(tab, token)
-    expect(tab.locator("#list .card").first).to_be_visible()
+    expect_a_list(tab)
     tab.locator("#list .card").first.get_by_role("button", name="Cart:").click()
     expect(tab.locator("#trip-end")).to_contain_text("Your list")
     tab.reload()
-    expect(tab.locator("#list .card").first).to_be_visible()
+    expect_a_list(tab)
     tab.goto(f"{door.url}/status")
     expect(tab.locator("#parts li", has_text="redis").locator("strong")).to_have_text("up")
     expect(tab.get_by_role("button", name="Forget the key")).to_be_visible()
@@ -87,7 +92,7 @@ def test_a_key_is_kept_in_its_tab_alone(tab: Page, door: Door, browser: Browser)
     sent: list[str] = []
     tab.on("request", lambda request: sent.append(request.url))
     enter(tab, token)
-    expect(tab.locator("#list .card").first).to_be_visible()
+    expect_a_list(tab)
     session, *elsewhere = kept(tab)  # type: ignore[misc]
     assert session == {"api-key": token}
     assert token not in str(elsewhere)
@@ -111,14 +116,14 @@ def test_what_is_no_key_is_not_sent_and_a_wrong_one_is_asked_for_again(
     tab.keyboard.press("Enter")
     expect(form(tab)).to_have_accessible_description("This is no key of this server.")
     enter(tab, token)
-    expect(tab.locator("#list .card").first).to_be_visible()
+    expect_a_list(tab)
 
 
 def test_a_forgotten_key_leaves_nothing_and_no_is_an_answer(tab: Page, door: Door) -> None:
     _, token = door.key()
     tab.goto(f"{door.url}/#ann")
     enter(tab, token)
-    expect(tab.locator("#list .card").first).to_be_visible()
+    expect_a_list(tab)
     tab.get_by_role("button", name="Forget the key").click()
     expect(form(tab)).to_be_visible()
     assert token not in str(kept(tab))
@@ -128,7 +133,7 @@ def test_a_forgotten_key_leaves_nothing_and_no_is_an_answer(tab: Page, door: Doo
     expect(tab.locator("#empty")).to_contain_text("Send a key")
     tab.get_by_role("button", name="Enter a key").click()
     enter(tab, token)
-    expect(tab.locator("#list .card").first).to_be_visible()
+    expect_a_list(tab)
 
 
 def test_a_revoked_key_is_asked_for_anew_and_the_click_goes_on(tab: Page, door: Door) -> None:
@@ -136,7 +141,7 @@ def test_a_revoked_key_is_asked_for_anew_and_the_click_goes_on(tab: Page, door: 
     tab.goto(f"{door.url}/#ann")
     enter(tab, token)
     tab.wait_for_load_state("networkidle")  # else what is still on its way is refused first
-    expect(tab.locator("#list .card").first).to_be_visible()
+    expect_a_list(tab)
     door.revoke(key_id)
     tab.locator("#list .card").first.get_by_role("button", name="Cart:").click()
     expect(form(tab)).to_have_accessible_description("The key was revoked.")
@@ -151,7 +156,7 @@ def test_a_key_of_one_user_shows_that_user_and_says_no_to_others(tab: Page, door
     expect(tab.locator("#empty")).to_contain_text("bound to one user")
     tab.get_by_label("Shopping as").fill("ann")
     tab.keyboard.press("Enter")
-    expect(tab.locator("#list .card").first).to_be_visible()
+    expect_a_list(tab)
     tab.get_by_label("Shopping as").fill("kim")
     tab.keyboard.press("Enter")
     expect(tab.locator("#empty")).to_contain_text("bound to one user")
