@@ -136,6 +136,8 @@ def _configuration(home: Home, ports: Mapping[str, int]) -> str:
         "state.backend.type": "rocksdb",
         # Most keys are new to a tile: a filter answers that without reading a file.
         "state.backend.rocksdb.use-bloom-filter": "true",
+        # Or a filter is read whole, megabytes for one key, once the cache is too small for all.
+        "state.backend.rocksdb.memory.partitioned-index-filters": "true",
         # Python only judges messages and publishes lists; memory is for state.
         "taskmanager.memory.managed.consumer-weights": "STATE_BACKEND:95,OPERATOR:95,PYTHON:5",
         "execution.checkpointing.incremental": "true",
