@@ -135,7 +135,11 @@ class Parts:
                     if name in NEEDS[rules.only]
                 ),
                 Loop("dead letters", LETTERS_S, dead_letters.turn, telemetry),
-                Loop("gauges", rules.refresh_s, telemetry.turn, telemetry),
+                *(
+                    [Loop("gauges", rules.refresh_s, telemetry.turn, telemetry)]
+                    if telemetry.shared
+                    else []
+                ),
             ),
         )  # fmt: skip
 
