@@ -99,11 +99,13 @@ def test_a_process_that_is_killed_holds_nothing(root: Path, nights: list[Path]) 
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, held], stdout=subprocess.PIPE, text=True
     ) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == "held\n"
-        follow(world, *nights[1:4])
-        assert nights[0].name in on(root)
-        holder.kill()
+        try:
+            assert holder.stdout
+            assert holder.stdout.readline() == "held\n"
+            follow(world, *nights[1:4])
+            assert nights[0].name in on(root)
+        finally:
+            holder.kill()
     follow(world, nights[4])
     assert on(root) == names(nights[3:5])
 
