@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -16,34 +14,24 @@ from typing import Final, Protocol
 import numpy as np
 
 from feature_store.declaration import Declaration
-from feature_store.locks import alone
+from feature_store.locks import alone, beside
 from feature_store.stores.base import UserState
 from models.bundle import Bundle, BundleRefused
-from models.manifest import BundleDamaged, Manifest
+from models.manifest import BundleDamaged
 from models.registry import RegistryUnavailable, Version
+from serving.copies import Copies, Followed
 from serving.items import Items, Live
 from serving.logs import LOGGER
 from serving.telemetry import Telemetry
 
 log = logging.getLogger(LOGGER)
 
-#: Names the bundle that served last, so that a restart without MLflow serves it again; its version,
-#: and up to when it learned (ms), so that no older one comes back after a restart.
-MARKER: Final = "serving-champion"
 NO_BUNDLE: Final = "no bundle yet: run `millrace nightly`"
 #: A champion that does not come whole is left alone for so long (s), then twice as long, and so on.
 #: So it serves again within as long as the fault lasted, and a bundle that was published damaged
 #: does not keep the network busy.
 PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """The version that was followed last, and up to when its bundle learned (ms)."""
-
-    number: str
-    cut_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +63,7 @@ class Champion:
         self, root: Path, declaration: Declaration, items: Items, telemetry: Telemetry,
         registry: Champions,
     ) -> None:  # fmt: skip
-        self._root = root
+        self._copies = Copies(root)
         self._declaration = declaration
         self._items = items
         self._telemetry = telemetry
@@ -83,6 +71,7 @@ class Champion:
         self._pause: Pause | None = None
         self._trouble = ""
         self._followed: Followed | None = None
+        self._held = ExitStack()
         self.live: Live | None = None
         #: Whether MLflow answered the last time; None before it was asked.
         self.registry_answers: bool | None = None
@@ -94,8 +83,14 @@ class Champion:
 
     def start_from_disk(self) -> None:
         """Serves the bundle that served last or, failing that, the newest that verifies."""
-        last, self._followed = _marked(self._root / MARKER)
-        for path in self._on_disk(last):
+        self._followed = self._copies.mark().followed
+        try:
+            paths = self._copies.best_first()
+        except OSError as error:
+            self._trouble = f"{self._copies.root} cannot be read: {error}"
+            self._warn("no bundle on disk", reason=self._trouble)
+            return
+        for path in paths:
             if self._adopt(path) is None:
                 return
 
@@ -137,9 +132,10 @@ class Champion:
             self._trouble = f"version {version.version} is on its way"
         elif time.monotonic() < pause.until:
             return
+        root = self._copies.root
         with suppress(OSError):  # the fetch will say so
-            self._root.mkdir(parents=True, exist_ok=True)
-        with alone(self._root, wait=False) as mine:
+            root.mkdir(parents=True, exist_ok=True)
+        with alone(root, wait=False) as mine:
             if mine:
                 self._follow(version)
 
@@ -147,13 +143,14 @@ class Champion:
         """A damaged copy is removed and fetched once more; then the version has to wait."""
         for _ in range(2):
             try:
-                path = self._registry.fetch(version, self._root)
+                path = self._registry.fetch(version, self._copies.root)
             except RegistryUnavailable as error:
                 self._trouble = str(error)
                 break
             refused = self._adopt(path, version)
             if refused is None:
                 self._as_announced()
+                self._prune(path.name)
                 return
             if not isinstance(refused, BundleDamaged):
                 self._leave_alone(version, for_good=True)
@@ -182,20 +179,24 @@ class Champion:
         )  # fmt: skip
 
     def _adopt(self, path: Path, version: Version | None = None) -> BundleRefused | None:
-        """Serves the bundle, or says why not."""
-        try:
-            bundle = Bundle.load(path, self._declaration)
-            if bundle.id != path.name:
-                raise BundleDamaged(f"{path.name} holds bundle {bundle.id}")
-            self._is_no_old_one(bundle, version)
-            warm(bundle, self._declaration)
-        except BundleRefused as refused:
-            self._trouble = f"bundle {path.name} refused: {refused}"
-            self._telemetry.refused.inc()
-            self._warn("bundle refused", bundle=path.name, reason=str(refused))
-            return refused
-        self._swap(bundle)
-        self._remember(bundle, version)
+        """Serves the bundle, or says why not. It is held before it is read, and while it serves."""
+        with ExitStack() as held:
+            held.enter_context(beside(path))
+            try:
+                bundle = Bundle.load(path, self._declaration)
+                if bundle.id != path.name:
+                    raise BundleDamaged(f"{path.name} holds bundle {bundle.id}")
+                self._is_no_old_one(bundle, version)
+                warm(bundle, self._declaration)
+            except BundleRefused as refused:
+                self._trouble = f"bundle {path.name} refused: {refused}"
+                self._telemetry.refused.inc()
+                self._warn("bundle refused", bundle=path.name, reason=str(refused))
+                return refused
+            self._swap(bundle)
+            self._remember(bundle, version)
+            before, self._held = self._held, held.pop_all()
+        before.close()
         return None
 
     def _is_no_old_one(self, bundle: Bundle, version: Version | None) -> None:
@@ -226,27 +227,20 @@ class Champion:
             if followed == self._followed:
                 return
             self._followed = followed
-        elif _marked(self._root / MARKER)[0] == bundle.id:
+        elif self._copies.mark().bundle == bundle.id:
             return
-        said = [bundle.id]
-        if self._followed:
-            said += [self._followed.number, str(self._followed.cut_ms)]
         try:
-            draft = self._root / f".{MARKER}-{os.getpid()}"
-            draft.write_text(" ".join(said))
-            draft.replace(self._root / MARKER)  # whole: another process may be reading it
+            self._copies.note(bundle.id, self._followed)
         except OSError as error:
             self._warn("champion not remembered", reason=str(error))
 
-    def _on_disk(self, last: str) -> Iterator[Path]:
+    def _prune(self, serves: str) -> None:
+        """Old bundles go when a new one has come."""
         try:
-            found = list(self._root.iterdir()) if self._root.is_dir() else []
-            paths = [path for path in found if path.is_dir() and not path.name.startswith(".")]
+            for bundle in self._copies.prune(serves):
+                self._say("bundle dropped", bundle=bundle)
         except OSError as error:
-            self._trouble = f"{self._root} cannot be read: {error}"
-            self._warn("no bundle on disk", reason=self._trouble)
-            return
-        yield from sorted(paths, key=lambda p: (p.name == last, _made_at(p)), reverse=True)
+            self._warn("old bundles stay", reason=str(error))
 
     def _say(self, message: str, **fields: str) -> None:
         log.info(message, extra={"fields": fields})
@@ -275,19 +269,3 @@ def warm(bundle: Bundle, declaration: Declaration) -> None:
 def _later(one: str, other: str) -> bool:
     """Whether a version was registered after another; MLflow counts them."""
     return one.isdigit() and other.isdigit() and int(one) > int(other)
-
-
-def _marked(marker: Path) -> tuple[str, Followed | None]:
-    """The bundle that a marker names, "" for none, and its version where one is known."""
-    try:
-        bundle, *version = marker.read_text().split()
-        return bundle, Followed(version[0], int(version[1])) if version else None
-    except (OSError, ValueError, IndexError):
-        return "", None
-
-
-def _made_at(path: Path) -> int:
-    try:
-        return Manifest.read(path).created_at
-    except BundleRefused:
-        return 0

@@ -22,13 +22,6 @@ class Letters(Protocol):
         """Dead-letter topic -> messages in it; raises `KafkaUnavailable`."""
 
 
-class NoLetters:
-    """Nowhere: there are none."""
-
-    def count(self) -> Mapping[str, int]:
-        return {}
-
-
 class KafkaLetters:
     """The dead-letter topics of a broker."""
 

@@ -24,7 +24,7 @@ from serving.guard import Ladder
 from serving.impressions import ImpressionLog
 from serving.items import Items
 from serving.keys import KeyRing
-from serving.letters import DeadLetters, Letters, NoLetters
+from serving.letters import DeadLetters, Letters
 from serving.limits import Limiter
 from serving.people import People
 from serving.publisher import Publisher
@@ -53,9 +53,9 @@ class Outside:
     publisher: Publisher
     registry: Champions
     bundles: Path
+    letters: Letters
     connecting: tuple[Loop, ...] = ()
     quotas: Quotas = field(default_factory=LocalQuotas)
-    letters: Letters = field(default_factory=NoLetters)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,11 @@ class Parts:
                     if name in NEEDS[rules.only]
                 ),
                 Loop("dead letters", LETTERS_S, dead_letters.turn, telemetry),
-                Loop("gauges", rules.refresh_s, telemetry.turn, telemetry),
+                *(
+                    [Loop("gauges", rules.refresh_s, telemetry.turn, telemetry)]
+                    if telemetry.shared
+                    else []
+                ),
             ),
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -96,9 +97,18 @@ def install(app: FastAPI) -> None:
         return _problem(request, invalid(field_errors(list(error.errors()))))
 
     @app.exception_handler(HTTPException)
-    def _http(_: Request, error: HTTPException) -> Response:
-        return response(error.status_code, str(error.detail), error.headers)
+    def _http(request: Request, error: HTTPException) -> Response:
+        wrong_method = error.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+        headers = {"Allow": _allowed(request)} if wrong_method else error.headers
+        return response(error.status_code, str(error.detail), headers)
 
     @app.exception_handler(Exception)
     def _unexpected(_: Request, __: Exception) -> Response:
         return unexpected()
+
+
+def _allowed(request: Request) -> str:
+    """The methods of a path: the router names those of one route, and a path may have several."""
+    path = request.scope["route"].path
+    routes = [route for route in iter_route_contexts(request.app.routes) if route.path == path]
+    return ", ".join(sorted({method for route in routes for method in route.methods or ()}))

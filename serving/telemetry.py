@@ -40,7 +40,7 @@ class Telemetry:
 
     def __init__(self, shared: Path | None = None) -> None:
         """`shared` is where the processes of one port keep their counts, if there are several."""
-        self._shared = shared
+        self.shared = shared
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self.registry = registry = CollectorRegistry()
         prefix = "millrace_serving"
@@ -137,18 +137,20 @@ class Telemetry:
         )  # fmt: skip
 
     def watch(self, gauge: Gauge, value: Callable[[], float]) -> None:
-        """Has a gauge follow a value.
+        """Has a gauge follow a value: asked at each scrape, or at each `turn` where several share.
 
-        Not by `set_function`: another process could not see what this one would be asked for.
+        Then any of them is scraped, and none can ask what another one knows.
         """
-        self._watched.append((gauge, value))
+        if self.shared is None:
+            gauge.set_function(value)
+        else:
+            self._watched.append((gauge, value))
 
     def turn(self) -> None:
-        """Sets the gauges that follow a value."""
+        """Sets the gauges that follow a value, for whichever process is scraped next."""
         for gauge, value in self._watched:
             gauge.set(value())
 
     def exposition(self) -> bytes:
         """What Prometheus scrapes: of this process, or of all that share its port."""
-        self.turn()
-        return generate_latest(together(self._shared) if self._shared else self.registry)
+        return generate_latest(together(self.shared) if self.shared else self.registry)

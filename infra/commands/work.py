@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from infra.stack.serving import together
+from infra.stack.serving import Serving
 from infra.stack.stack import Stack
 from serving.units import Unit
 
@@ -37,16 +36,12 @@ def serve(
     ] = 1,
 ) -> None:
     """Run the API in the foreground, on the port the stack would use."""
-    service = Stack.from_environment().service("serving")
-    if port:
-        service = replace(service, ports={**service.ports, "serving": port})
-    environment = {
-        **os.environ,
-        **service.environment,
-        **service.extra_environment(),
-        **together(workers, service.home.run / f"serving-{service.port}-counts"),
-    }
+    stack = Stack.from_environment()
+    ports = {**stack.ports, "serving": port} if port else stack.ports
+    service = Serving(stack.home, ports, stack.environment(), workers)
+    service.prepare()
+    environment = {**os.environ, **service.environment, **service.extra_environment()}
     if only:
         environment["MILLRACE_SERVING_ONLY"] = only
-    command = [*service.command(), "--workers", str(workers)]
+    command = service.command()
     os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted

@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
+from infra.stack.errors import StackError
 from infra.stack.http import get_status
 from infra.stack.ports import LOOPBACK
 from infra.stack.service import Service
@@ -22,20 +24,28 @@ EDGE: Final = (
 )  # fmt: skip
 
 
+#: How many processes there are in all, those of other machines too; of a stack, how many it starts.
+WORKERS: Final = "MILLRACE_SERVING_WORKERS"
+
+
 def together(workers: int, counts: Path) -> dict[str, str]:
     """What so many processes behind one port are told, besides, to count as one server.
 
-    Their counts lie in the directory named, which begins empty.
+    Their counts lie in the directory named.
     """
     # Several machines share a quota too: whoever has some says how many processes there are in all.
-    told = {"MILLRACE_SERVING_WORKERS": os.environ.get("MILLRACE_SERVING_WORKERS", str(workers))}
-    if workers > 1:
-        shutil.rmtree(counts, ignore_errors=True)
-        counts.mkdir(parents=True)
-        told["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
-    return told
+    told = {WORKERS: os.environ.get(WORKERS, str(workers))}
+    return told | ({"PROMETHEUS_MULTIPROC_DIR": str(counts)} if workers > 1 else {})
 
 
+def emptied(counts: Path) -> Path:
+    """A directory for the counts of a start: what an earlier one counted is gone."""
+    shutil.rmtree(counts, ignore_errors=True)
+    counts.mkdir(parents=True)
+    return counts
+
+
+@dataclass(frozen=True)
 class Serving(Service):
     """It starts without waiting for any store: it degrades, says so, and recovers."""
 
@@ -43,15 +53,39 @@ class Serving(Service):
     ports_used: ClassVar[tuple[str, ...]] = ("serving",)
     stop_rank: ClassVar[int] = 1
 
+    #: Processes that share the port; None: as many as the caller's environment says, or one.
+    workers: int | None = None
+
+    @property
+    def processes(self) -> int:
+        """How many there are to be; raises `StackError`."""
+        if self.workers is not None:
+            return self.workers
+        said = os.environ.get(WORKERS, "1")
+        if not said.isdecimal() or int(said) < 1:
+            raise StackError(f"{WORKERS} is {said!r}: say how many processes, 1 or more.")
+        return int(said)
+
+    @property
+    def counts(self) -> Path:
+        """Where several processes keep what they count."""
+        return self.home.run / f"serving-{self.port}-counts"
+
+    def prepare(self) -> None:
+        """Several processes start to count from zero; raises `StackError`."""
+        if self.processes > 1:
+            emptied(self.counts)
+
     @property
     def link(self) -> str:
         """The storefront page; the API and its docs are below it."""
         return f"http://{LOOPBACK}:{self.port}"
 
     def command(self) -> list[str]:
-        """One process, unless `--workers` follows."""
+        """It says how many processes: else `WEB_CONCURRENCY` would, and nobody would count them."""
         address = ["--host", LOOPBACK, "--port", str(self.port)]
-        return [sys.executable, "-m", "uvicorn", *address, *EDGE]
+        workers = ["--workers", str(self.processes)]
+        return [sys.executable, "-m", "uvicorn", *address, *EDGE, *workers]
 
     def extra_environment(self) -> dict[str, str]:
         """Open to this machine and to nobody else, unless the caller's environment says more."""
@@ -66,7 +100,8 @@ class Serving(Service):
                 }
             ),
         }
-        return {name: os.environ.get(name, value) for name, value in local.items()}
+        chosen = {name: os.environ.get(name, value) for name, value in local.items()}
+        return chosen | together(self.processes, self.counts)
 
     def answers(self) -> bool:
         """The process says it lives."""

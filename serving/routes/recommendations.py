@@ -106,6 +106,7 @@ class Given(BaseModel):
 class WantedOfState(Wanted):
     """What an app knows of a person, and what the list should be."""
 
+    model_config = ConfigDict(strict=True)
     user_id: Identifier | None = Field(None, description="Adds what the stores know of a user.")
     session_id: Identifier | None = Field(None, description="The same of a session.")
     recents: list[Given] = Field([], max_length=RECENTS_KEPT, description="Newest first.")

@@ -45,12 +45,19 @@ function showLinks(links) {
   $("links").replaceChildren(...own, ...given);
 }
 
+// Whoever is refused stays so until there is another key, and that loads the page anew.
+const refused = ({ status }) => status === 401 || status === 403;
+
 async function turn() {
   try {
     show(await api.status());
   } catch (problem) {
     const said = problem.status ? "refuses" : "does not answer";
     $("verdict").textContent = `The API ${said}: ${problem.message}`;
+    if (refused(problem)) {
+      $("asked").textContent = "Not asked again without another key.";
+      return;
+    }
   }
   setTimeout(turn, PERIOD_MS);
 }

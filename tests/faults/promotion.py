@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 
 from models.bundle import Bundle, BundleRefused
-from serving.champion import MARKER
+from serving.copies import MARKER
 from tests.faults.matrix import LISTS, Cell, judge
 from tests.faults.proxy import Fault
 from tests.faults.shop import Shop

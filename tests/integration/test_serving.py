@@ -22,7 +22,7 @@ from feature_store.settings import Settings
 from feature_store.stores.base import Store
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
-from infra.stack.serving import EDGE, together
+from infra.stack.serving import EDGE, emptied, together
 from models.registry import Registry
 from tests.unit.serving.world import HISTORY, ITEMS, ids, publish_bundle, recent, record, trending
 
@@ -53,10 +53,11 @@ def serving(
     port = free_port()
     command = [*under, sys.executable, "-m", "uvicorn", "--port", str(port), *EDGE]
     command += ["--workers", str(workers)]
+    counts = emptied(log.with_suffix(".counts"))
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
-            env=os.environ | said | together(workers, log.with_suffix(".counts")) | environment,
+            env=os.environ | said | together(workers, counts) | environment,
             stdout=output,
             stderr=output,
         )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -53,11 +54,11 @@ def url(shop: World) -> Iterator[str]:
         yield address
 
 
-def stocked_world(root: Path, rules: ServingSettings) -> World:
+def stocked_world(root: Path, rules: ServingSettings, **parts: Any) -> World:
     """A shop with a bundle under `root`, and a stream that takes no time."""
     publish_bundle(root)
     store = stocked()
-    return World(root, hot=store, rules=rules, kafka=Loopback(store)).settle()
+    return World(root, hot=store, rules=rules, kafka=Loopback(store), **parts).settle()
 
 
 @contextmanager

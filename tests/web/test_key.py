@@ -161,3 +161,29 @@ def test_a_key_of_one_user_shows_that_user_and_says_no_to_others(tab: Page, door
     tab.keyboard.press("Enter")
     expect(tab.locator("#empty")).to_contain_text("bound to one user")
     expect(tab.locator("#list .card")).to_have_count(0)
+
+
+def test_the_status_page_asks_no_more_once_a_person_has_said_no(tab: Page, door: Door) -> None:
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
+    tab.clock.install()
+    tab.goto(f"{door.url}/status")
+    form(tab).get_by_role("button", name="Not now").click()
+    expect(tab.locator("#verdict")).to_contain_text("Send a key")
+    expect(tab.locator("#asked")).to_have_text("Not asked again without another key.")
+    before = len(asked)
+    tab.clock.run_for(60_000)
+    assert len(asked) == before == 1
+    tab.get_by_role("button", name="Enter a key").click()
+    enter(tab, door.key()[1])
+    expect(tab.locator("#parts li", has_text="redis").locator("strong")).to_have_text("up")
+    expect(tab.locator("#asked")).to_contain_text("again every")
+
+
+def test_the_status_page_asks_no_more_with_a_key_that_may_not(tab: Page, door: Door) -> None:
+    tab.clock.install()
+    tab.goto(f"{door.url}/status")
+    enter(tab, door.key(user="ann")[1])
+    expect(tab.locator("#verdict")).to_contain_text("bound to one user")
+    expect(tab.locator("#asked")).to_have_text("Not asked again without another key.")
+    expect(tab.get_by_role("button", name="Forget the key")).to_be_visible()

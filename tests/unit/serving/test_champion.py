@@ -16,7 +16,8 @@ import pytest
 from feature_store.tiles import DAY_MS
 from models.ranker import Ranker
 from models.registry import RegistryUnavailable
-from serving.champion import LONGEST_PAUSE_S, MARKER, PAUSE_S
+from serving.champion import LONGEST_PAUSE_S, PAUSE_S
+from serving.copies import MARKER
 from tests.unit.serving.world import HISTORY, NOW, Make, World, publish_bundle
 
 

@@ -69,6 +69,11 @@ def test_a_wrong_method_is_a_problem_too(world: World) -> None:
     assert answer.headers["allow"] == "POST"
 
 
+def test_a_wrong_method_is_told_every_right_one(world: World) -> None:
+    assert world.http.delete("/api/recommendations").headers["allow"] == "GET, POST"
+    assert world.http.options("/api/users/a%2Fb").headers["allow"] == "GET, PUT"
+
+
 def test_a_bug_is_a_500_without_a_trace(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(world.parts.catalogue), "search", lambda *_: 1 / 0)
     answer = world.http.get("/api/items")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from serving.parts import Parts
 from serving.telemetry import Telemetry
-from tests.unit.serving.world import World, recent
+from tests.unit.serving.world import DECLARATION, World, recent
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 PREFIX = "millrace_serving_"
@@ -46,3 +47,27 @@ def test_a_list_moves_what_it_should(world: World) -> None:
     live = world.parts.champion.live
     assert live
     assert float(cut) == live.bundle.sources.cut_ms / 1_000
+
+
+def loops(parts: Parts) -> set[str]:
+    return {loop._thread.name for loop in parts.loops}
+
+
+def test_gauges_of_one_process_are_asked_when_it_is_scraped(world: World) -> None:
+    telemetry, waiting = Telemetry(), ["one"]
+    telemetry.watch(telemetry.queued.labels("here"), lambda: len(waiting))
+    for _ in range(2):
+        waiting.append("another")
+        said = f'{PREFIX}queued{{queue="here"}} {len(waiting)}.0'
+        assert said in telemetry.exposition().decode()
+    assert "gauges" not in loops(world.parts)
+
+
+def test_gauges_of_several_processes_are_set_by_each(world: World, tmp_path: Path) -> None:
+    telemetry, waiting = Telemetry(tmp_path), ["one"]
+    telemetry.watch(telemetry.queued.labels("here"), lambda: len(waiting))
+    telemetry.turn()
+    name, labels = f"{PREFIX}queued", {"queue": "here"}
+    assert telemetry.registry.get_sample_value(name, labels) == 1
+    parts = Parts.assemble(DECLARATION, world.rules, telemetry, world.parts.outside)
+    assert "gauges" in loops(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from feature_store.events import WEIGHTS
 from feature_store.stores.base import Recent, Record, Store, StoreUnavailable, TrendingList
 from feature_store.stores.memory import MemoryStore
 from feature_store.tiles import DAY_MS, Version
+from feature_store.topics import INPUTS
 from feature_store.vectors import ItemColumns, window_columns
 from models import content, covisitation, own, popularity, repeats, shelf, slim
 from models.als import Als, Rule
@@ -202,6 +203,19 @@ def _copy(source: Path, target: Path) -> None:
         (target / file.name).write_bytes(file.read_bytes())
 
 
+class FakeLetters:
+    """Dead letters as the test says; `out` makes Kafka refuse to count them."""
+
+    def __init__(self) -> None:
+        self.waiting = {topic.dead_letter: 0 for topic in INPUTS}
+        self.out = False
+
+    def count(self) -> Mapping[str, int]:
+        if self.out:
+            raise KafkaUnavailable("out")
+        return self.waiting
+
+
 class Broken(MemoryStore):
     """A store that does not answer; `hangs_s` makes it take its time first."""
 
@@ -231,6 +245,7 @@ class World:
     rules: ServingSettings = field(default_factory=lambda: ServingSettings(refresh_s=60))
     kafka: FakeKafka = field(default_factory=FakeKafka)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
+    letters: FakeLetters = field(default_factory=FakeLetters)
 
     def __post_init__(self) -> None:
         self.telemetry = Telemetry()
@@ -240,7 +255,7 @@ class World:
             "cassandra", self.telemetry, self.kept, deadline_s=0.2, pause_s=pause_s
         )
         stores = Ladder(self.hot_guard, self.kept_guard)
-        outside = Outside(stores, stores, self.kafka, self.registry, self.root)
+        outside = Outside(stores, stores, self.kafka, self.registry, self.root, self.letters)
         self.parts = Parts.assemble(DECLARATION, self.rules, self.telemetry, outside)
         self.http = TestClient(
             app_of(self.parts), base_url="http://127.0.0.1", raise_server_exceptions=False
