@@ -25,6 +25,11 @@ class Settings(BaseSettings):
     horizon_hours: int = Field(48, ge=1, description="H: younger tiles belong to the stream.")
     epoch: int = Field(0, ge=0, le=65_535, description="Rises with repairs and upgrades.")
     lake: Path = Field(Path(".millrace/lake"), description="Master dataset (Parquet).")
+    traces: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="OTLP/HTTP endpoint of traces, with its path; empty: none.",
+    )
     bundles: Path = Field(Path(".millrace/bundles"), description="Local copies of bundles.")
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
-from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace import TracerProvider
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
@@ -56,14 +56,13 @@ def create_app() -> FastAPI:
     telemetry = Telemetry(Path(counts) if counts else None)
     settings, rules = Settings(), ServingSettings()
     outside = connect(settings, rules, telemetry)
-    return app_of(Parts.assemble(load(settings.features), rules, telemetry, outside))
+    traces = provider(settings.traces, rules.traces_share) if settings.traces else None
+    return app_of(Parts.assemble(load(settings.features), rules, telemetry, outside), traces)
 
 
-def app_of(parts: Parts, spans: SpanExporter | None = None) -> FastAPI:
-    """The app over given parts, which start and stop with it; `spans` instead of a collector."""
+def app_of(parts: Parts, traces: TracerProvider | None = None) -> FastAPI:
+    """The app over given parts, which start and stop with it, as do the `traces`, if any."""
     logs.configure()
-    rules = parts.rules
-    traces = provider(rules.traces, rules.traces_share, spans) if rules.traces or spans else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -25,8 +25,7 @@ class ServingSettings(BaseSettings):
     champion_s: float = Field(5.0, gt=0, description="Period of looking at MLflow's @champion.")
     impressions_queued: int = Field(2_000, ge=1, description="More than this are dropped.")
     result_s: float = Field(60.0, ge=0, description="How long a result is good; 0: none is kept.")
-    traces: str = Field("", description="OTLP/HTTP endpoint of traces, with its path; empty: none.")
-    traces_share: float = Field(1.0, ge=0, le=1, description="The share of traces that is sent.")
+    traces_share: float = Field(1.0, ge=0, le=1, description="The share of traces that is kept.")
     max_body_bytes: int = Field(1 << 20, ge=1, description="Larger request bodies get a 413.")
     blocked: frozenset[str] = Field(frozenset(), description="Item ids never offered (JSON list).")
     category_share: float = Field(

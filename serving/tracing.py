@@ -1,9 +1,9 @@
 """OpenTelemetry traces, if an endpoint is set: a click, its message, the answer it changed.
 
-The stream does not read Kafka headers (`streaming/sources.py`), so nothing carries a context from
-the message to the written feature. What survives on that way is the event id: the trace of an
-event is named after it, and an answer links to the trace of the newest event that it knows of.
-Whoever has an event id can compute its trace id: `trace_id_of`.
+The header of the message carries the event's trace to the stream, whose sinks add the span of the
+written feature (`streaming/jvm`, `Spans`). A store keeps no context, so from there on it is the
+event id: the trace of an event is named after it, and an answer links to the trace of the newest
+event that it knows of. Whoever has an event id can compute its trace id: `trace_id_of`.
 """
 
 from __future__ import annotations

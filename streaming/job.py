@@ -109,7 +109,7 @@ def build(
         )
     job.add_insert_sql(
         "INSERT INTO recents SELECT actor, event_time, event_id, type, item_id, quantity, "
-        "price_minor, query_text, append_time FROM applied"
+        "price_minor, query_text, append_time, traceparent FROM applied"
     )
     job.add_insert_sql(f"INSERT INTO trending_tiles {trending.tiles(since)}")
     job.add_insert_sql("INSERT INTO written SELECT CAST(publish(tick) AS BIGINT) FROM ticks")

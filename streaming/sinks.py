@@ -34,7 +34,7 @@ Options = dict[str, object]
 TILES: Final = """entity_id STRING, ms BIGINT, tile_start BIGINT, applied BIGINT, body STRING,
   PRIMARY KEY (entity_id, ms, tile_start) NOT ENFORCED"""
 RECENTS: Final = """actor STRING, event_time BIGINT, event_id STRING, type STRING, item_id STRING,
-  quantity BIGINT, price_minor BIGINT, query_text STRING, append_time BIGINT"""
+  quantity BIGINT, price_minor BIGINT, query_text STRING, append_time BIGINT, traceparent STRING"""
 TRENDING: Final = """ms BIGINT, tile_start BIGINT, `member` STRING, applied BIGINT, weight BIGINT,
   PRIMARY KEY (`member`, ms, tile_start) NOT ENFORCED"""
 
@@ -152,7 +152,11 @@ def _redis(settings: Settings) -> dict[str, Options]:
     return {
         "user_tiles": {**upsert, "lives-s": redis.USER_TTL_S},
         "item_tiles": upsert,
-        "recents": {"address": settings.redis, "lives-s": redis.USER_TTL_S},
+        "recents": {
+            "address": settings.redis,
+            "lives-s": redis.USER_TTL_S,
+            "traces": settings.traces,
+        },
         "trending_tiles": upsert,
     }
 
@@ -163,7 +167,11 @@ def _cassandra(settings: Settings) -> dict[str, Options]:
         "schema": ";".join(cassandra.schema(settings)),
     }
     tile: Options = {**common, "statement": cassandra.STATEMENTS["tile"]}
-    recent: Options = {"statement": cassandra.STATEMENTS["recent"], "lives-s": DAY.kept_ms // 1000}
+    recent: Options = {
+        "statement": cassandra.STATEMENTS["recent"],
+        "lives-s": DAY.kept_ms // 1000,
+        "traces": settings.traces,
+    }
     return {
         "user_tiles": tile,
         "item_tiles": tile,

@@ -65,7 +65,8 @@ CREATE TEMPORARY TABLE `{table}` (
   message BYTES,
   `partition` INT METADATA VIRTUAL,
   `offset` BIGINT METADATA VIRTUAL,
-  `timestamp` TIMESTAMP_LTZ(3) METADATA VIRTUAL
+  `timestamp` TIMESTAMP_LTZ(3) METADATA VIRTUAL,
+  {traceparent}
 ) WITH (
   'connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{kafka}',
   'properties.group.id' = '{group}', 'properties.max.partition.fetch.bytes' = '4194304',
@@ -76,8 +77,14 @@ CREATE TEMPORARY TABLE `{table}` (
 
 ARRIVED: Final = """
 SELECT message_key, message, `partition`, `offset`,
-  EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`) AS appended
+  EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`) AS appended,
+  traceparent
 FROM `{table}`"""
+#: The header by which the one who sent a message names its trace. Where headers are declared, the
+#: connector makes a map of them for each message, whether or not a query reads them.
+TRACED: Final = """headers MAP<STRING, BYTES> METADATA VIRTUAL,
+  traceparent AS DECODE(headers['traceparent'], 'UTF-8')"""
+UNTRACED: Final = "traceparent AS CAST(NULL AS STRING)"
 
 
 class DecodeInteraction(TableFunction):  # type: ignore[misc]
@@ -131,22 +138,24 @@ def register(t_env: StreamTableEnvironment, settings: Settings, group: str, sinc
 
 
 def interactions(t_env: StreamTableEnvironment, arrived: Table) -> Table:
-    """What messages (key, message, partition, offset, append time) of the topic say."""
+    """What messages (key, message, partition, offset, append time, traceparent) say."""
     sure, doubtful = steps.read_interactions(t_env, arrived)
     judged = _decoded(t_env, INTERACTIONS, doubtful, DecodeInteraction(), INTERACTION)
-    return sure.union_all(_valid(judged, "append_time", *(name for name, _ in INTERACTION)))
+    fields = (name for name, _ in INTERACTION)
+    return sure.union_all(_valid(judged, "append_time", *fields, "traceparent"))
 
 
 def _arrived(
     t_env: StreamTableEnvironment, settings: Settings, topic: Topic, group: str, startup: str
 ) -> Table:
-    """A topic's messages: (key, message, partition, offset, append time)."""
+    """A topic's messages: (key, message, partition, offset, append time, traceparent)."""
     source = SOURCE.format(
         table=topic.name,
         topic=settings.topic(topic.name),
         kafka=settings.kafka,
         group=group,
         startup=startup,
+        traceparent=TRACED if settings.traces else UNTRACED,
     )
     t_env.execute_sql(source)
     return t_env.sql_query(ARRIVED.format(table=topic.name))
@@ -159,11 +168,15 @@ def _decoded(
     decoder: TableFunction,
     fields: Fields,
 ) -> Table:
-    """What the contract makes of the messages; its complaints become the view of dead letters."""
+    """What the contract makes of the messages; its complaints become the view of dead letters.
+
+    The traceparent passes by it.
+    """
     function = udtf(decoder, result_types=[kind for _, kind in POSITION + fields])
-    messages = [col(name) for name in arrived.get_schema().get_field_names()]
+    *messages, traceparent = map(col, arrived.get_schema().get_field_names())
     names = [name for name, _ in POSITION + fields]
-    read = arrived.join_lateral(function(*messages).alias(*names)).select(*map(col, names))
+    joined = arrived.join_lateral(function(*messages).alias(*names))
+    read = joined.select(*map(col, names), traceparent)
     decoded = steps.once(t_env, read)
     letters = steps.letters(t_env, decoded, topic.name)
     t_env.create_temporary_view(f"`{topic.name}_letters`", letters)

@@ -43,7 +43,7 @@ def local_flink(**options: str) -> Any:
 
 
 def arrived(t_env: Any, messages: Sequence[Message]) -> Any:
-    """The messages as a table, as `streaming/sources.py` reads them from a topic."""
+    """The messages as a table, as `streaming/sources.py` reads them; all are traced."""
     from pyflink.table import DataTypes
 
     kinds = {
@@ -52,6 +52,7 @@ def arrived(t_env: Any, messages: Sequence[Message]) -> Any:
         "partition": DataTypes.INT(),
         "offset": DataTypes.BIGINT(),
         "appended": DataTypes.BIGINT(),
+        "traceparent": DataTypes.STRING(),
     }
     rows = [
         (
@@ -60,8 +61,14 @@ def arrived(t_env: Any, messages: Sequence[Message]) -> Any:
             m.partition,
             m.offset,
             m.append_time,
+            traceparent(m.offset),
         )
         for m in messages
     ]
     fields = [DataTypes.FIELD(name, kind) for name, kind in kinds.items()]
     return t_env.from_elements(rows, DataTypes.ROW(fields))
+
+
+def traceparent(offset: int) -> str:
+    """The header of the message there."""
+    return f"00-{0xACE:032x}-{offset + 1:016x}-01"

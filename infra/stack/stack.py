@@ -46,6 +46,7 @@ DEFAULTS: Final = {
     "MILLRACE_HORIZON_HOURS": "1536",
     "MILLRACE_FEATURES": "feature_store.features",
     "MILLRACE_EPOCH": "0",
+    "MILLRACE_TRACES": "",
 }
 Progress = Callable[[str, str], None]
 

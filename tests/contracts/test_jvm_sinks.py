@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from feature_store.declaration import Entity
@@ -14,9 +16,10 @@ from feature_store.stores.base import Recent, Store, TrendingTile
 from feature_store.stores.memory import MemoryStore
 from feature_store.tiles import DAY, HOUR, LEVEL_OF_MS, MINUTE, Tile, Version
 from streaming import sinks, trending
-from tests.builders import NOON, log_of, view
+from tests.builders import NOON, Sent, log_of, view
+from tests.collector import Collector, collecting
 from tests.contracts.conftest import REAL
-from tests.flink import local_flink
+from tests.flink import local_flink, traceparent
 from tests.redis_server import RedisServer
 from tests.spec.engines import flink
 from tests.spec.examples import HORIZON
@@ -33,11 +36,11 @@ TILES: list[tuple[Any, ...]] = [
     ("bob", MINUTE.ms, NOON, 1, "{}"),
     (AWKWARD, MINUTE.ms, NOON, 1, '{"actors":[1,2]}'),
 ]
-#: (actor, event time, event id, type, item, quantity, price, query, append time)
+#: (actor, event time, event id, type, item, quantity, price, query, append time, traceparent)
 RECENTS: list[tuple[Any, ...]] = [
-    ("ann", NOON, "e1", "view", "milk", 1, 199, "", NOON + 5),
-    ("ann", NOON, "e2", "search", "", 1, 0, AWKWARD, NOON + 5),
-    ("bob", NOON + 1, AWKWARD, "view", AWKWARD, 3, 0, "", NOON + 6),
+    ("ann", NOON, "e1", "view", "milk", 1, 199, "", NOON + 5, None),
+    ("ann", NOON, "e2", "search", "", 1, 0, AWKWARD, NOON + 5, None),
+    ("bob", NOON + 1, AWKWARD, "view", AWKWARD, 3, 0, "", NOON + 6, None),
 ]
 #: (level, start, member, events applied, weight)
 TRENDING: list[tuple[Any, ...]] = [
@@ -99,7 +102,7 @@ def expected() -> MemoryStore:
             Tile(entity, key, LEVEL_OF_MS[ms], version(start, applied), body)
             for key, ms, start, applied, body in TILES
         )
-    store.write_recents((actor, Recent(*fields)) for actor, *fields, _ in RECENTS)
+    store.write_recents((actor, Recent(*fields)) for actor, *fields, _, _ in RECENTS)
     store.write_trending_tiles(
         TrendingTile.of_member(
             LEVEL_OF_MS[ms], member, f"{version(start, applied).encode()}{weight}"
@@ -161,3 +164,65 @@ def test_any_other_tile_taken_back_ends_the_job(redis: RedisServer) -> None:
     tiles = "SELECT `member`, ms, tile_start, applied, '{{}}' FROM ({})"
     with pytest.raises(Exception, match="A fold took back what it had said"):
         fold_twice(redis.settings, f"user_tiles {tiles}")
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with collecting() as collector:
+        yield collector
+
+
+def traced(redis: RedisServer, collector: Collector) -> Settings:
+    return redis.settings.model_copy(update={"traces": collector.url})
+
+
+def clicked(event_id: str, header: str | None, ago_ms: int = 0) -> tuple[Any, ...]:
+    """A row of recents whose event was appended just now, or some time ago."""
+    now = time.time_ns() // 1_000_000 - ago_ms
+    return ("ann", now, event_id, "click", "milk", 1, 0, "", now, header)
+
+
+def test_a_written_event_is_a_span_below_the_one_that_its_message_names(
+    redis: RedisServer, collector: Collector
+) -> None:
+    """Whether the reader in the JVM is sure of the message or the contract has to judge it."""
+    now = time.time_ns() // 1_000_000
+    plain = view("ann", "milk", at=now, event_id='quo"te\\ 日本')
+    odd = orjson.dumps(view("bob", "milk", at=now, event_id="odd").body)
+    log = log_of([plain, Sent(odd.replace(b'"type"', b'"t\\u0079pe"'), now)])
+    t_env = flink(HORIZON, log)
+    sinks.register_tables(t_env, traced(redis, collector), "redis", GENERATION, PACE)
+    columns = ", ".join(t_env.from_path("recents").get_schema().get_field_names())
+    t_env.execute_sql(f"INSERT INTO recents SELECT {columns} FROM applied").wait()
+    spans = collector.wait_for(lambda span: span.service == "millrace-streaming", count=2)
+    parents = {
+        span.attributes["millrace.event_id"]: f"00-{span.trace_id}-{span.parent_id}-01"
+        for span in spans
+    }
+    assert parents == {'quo"te\\ 日本': traceparent(0), "odd": traceparent(1)}
+    for span in spans:
+        assert (span.name, span.attributes["millrace.store"]) == ("feature written", "redis")
+        assert now * 1_000_000 == span.start <= span.end <= time.time_ns()
+
+
+def test_only_what_is_traced_and_news_is_a_span(redis: RedisServer, collector: Collector) -> None:
+    kept = traceparent(0)
+    rows = [
+        clicked("without a header", None),
+        clicked("not in the share", kept[:-2] + "00"),
+        clicked("nonsense", "nonsense"),
+        clicked("no trace", kept.replace("ace", "000")),
+        clicked("folded again", kept, ago_ms=HOUR.ms + 1),
+        clicked("kept", kept),
+    ]
+    # One row a batch: the last one's span is sent after all others.
+    run(traced(redis, collector), "redis", {"recents": rows}, sinks.Pace(1, 10))
+    collector.wait_for(lambda span: span.attributes["millrace.event_id"] == "kept")
+    assert len(collector.spans) == 1
+
+
+def test_a_collector_that_is_out_costs_no_row(redis: RedisServer, collector: Collector) -> None:
+    collector.close()
+    run(traced(redis, collector), "redis", {"recents": [clicked("e1", traceparent(0))]})
+    (recent,) = REAL["redis"](redis.settings).read_user("ann").recents
+    assert recent.event_id == "e1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,11 +15,14 @@ from feature_store.declaration import Declaration
 from feature_store.reference import Fold, Message, fold
 from feature_store.settings import Settings
 from infra.drain import drain, end_offsets
+from infra.stack.http import call_json
+from infra.stack.jobs import require_live
 from infra.stack.spark import NIGHTLY, spark_submit
 from infra.stack.stack import Stack
 from infra.stack.streaming import deploy
 from infra.traffic.faults import Faults
 from infra.traffic.simulation import SimulationReport, made_up_world, simulate_past
+from tests.collector import Collector, collecting
 from tests.kafka_log import read_log
 
 EVENTS, DAYS = 12_000, 21.0
@@ -49,11 +53,33 @@ class Pipeline:
         for deployment in deployments or DEPLOYMENTS:
             drain(self.stack, self.settings, deployment, until)
 
+    def restarts(self, deployment: str) -> int:
+        """How often the job began again."""
+        job = require_live(self.stack, f"{self.settings.namespace}-{deployment}")
+        url = self.stack.environment()["MILLRACE_FLINK"]
+        deadline = time.monotonic() + 30  # Flink gathers metrics when first asked for them
+        while not (told := call_json(f"{url}/jobs/{job.id}/metrics?get=numRestarts")):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        (metric,) = told
+        return int(metric["value"])
+
 
 @pytest.fixture(scope="session")
-def pipeline(stack: Stack) -> Pipeline:
+def collector() -> Iterator[Collector]:
+    """Where the pipeline's traces go."""
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def pipeline(stack: Stack, collector: Collector) -> Pipeline:
     """Simulated traffic, 1 % of it bad and 5 % sent twice, through every part once."""
-    said = {**stack.environment(), "MILLRACE_NAMESPACE": f"e2e{time.time_ns() // 1_000_000:x}"}
+    said = {
+        **stack.environment(),
+        "MILLRACE_NAMESPACE": f"e2e{time.time_ns() // 1_000_000:x}",
+        "MILLRACE_TRACES": collector.url,
+    }
     with _environment(said):
         settings = Settings()
         world = made_up_world(users=300, items=400, seed=11)
@@ -67,6 +93,20 @@ def pipeline(stack: Stack) -> Pipeline:
         spark_submit(stack, NIGHTLY)
         stack.up(["serving"])
     return ready
+
+
+@pytest.fixture(scope="session")
+def api(pipeline: Pipeline) -> str:
+    """Where the API answers, with the champion in memory and every item read."""
+    url = pipeline.stack.environment()["MILLRACE_SERVING"]
+    published = json.loads((pipeline.settings.lake / "nightly.json").read_text())
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        answer = call_json(f"{url}/api/recommendations/nobody?limit=1")
+        if answer["bundle"] == published["champion_bundle"] and not answer["degraded"]:
+            return url
+        time.sleep(0.5)
+    pytest.fail(f"serving did not load bundle {published['champion_bundle']} within 60 s")
 
 
 @pytest.fixture(autouse=True)

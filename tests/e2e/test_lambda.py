@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 
@@ -15,27 +14,12 @@ from feature_store.stores.redis import RedisStore
 from infra.compare import compare_stores
 from infra.shopper import Shopper, ids, some_user
 from infra.stack.http import call_json
-from infra.stack.jobs import require_live
 from tests.e2e.conftest import Pipeline
 from tests.kafka_log import read_log
 
 CLICKS = 20
 #: The sources that need to know something about a person.
 PERSONAL = {"als", "own", "covisitation", "content"}
-
-
-@pytest.fixture(scope="module")
-def api(pipeline: Pipeline) -> str:
-    """Where the API answers, with the champion in memory and every item read."""
-    url = pipeline.stack.environment()["MILLRACE_SERVING"]
-    published = json.loads((pipeline.settings.lake / "nightly.json").read_text())
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        answer = call_json(f"{url}/api/recommendations/nobody?limit=1")
-        if answer["bundle"] == published["champion_bundle"] and not answer["degraded"]:
-            return url
-        time.sleep(0.5)
-    pytest.fail(f"serving did not load bundle {published['champion_bundle']} within 60 s")
 
 
 def test_every_message_is_accounted_for(pipeline: Pipeline) -> None:
@@ -75,14 +59,7 @@ def test_bad_messages_are_dead_letters_with_their_place_and_reason(pipeline: Pip
 
 @pytest.mark.parametrize("deployment", ["hot", "kept"])
 def test_no_bad_message_restarted_a_job(pipeline: Pipeline, deployment: str) -> None:
-    name = f"{pipeline.settings.namespace}-{deployment}"
-    job = require_live(pipeline.stack, name)
-    url = pipeline.stack.environment()["MILLRACE_FLINK"]
-    deadline = time.monotonic() + 30  # Flink gathers metrics when first asked for them
-    while not (told := call_json(f"{url}/jobs/{job.id}/metrics?get=numRestarts")):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    assert [metric["value"] for metric in told] == ["0"]
+    assert pipeline.restarts(deployment) == 0
 
 
 def test_both_stores_know_the_same_user(pipeline: Pipeline) -> None:

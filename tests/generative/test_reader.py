@@ -102,7 +102,7 @@ def sure(log: list[Message]) -> dict[int, tuple[Any, ...]]:
     numbered = [Message(0, 0, NOON + m.offset, m.value) for m in log]
     read, _ = steps.read_interactions(t_env, arrived(t_env, numbered))
     with read.execute().collect() as rows:
-        return {row[0] - NOON: tuple(row)[1:] for row in rows}
+        return {row[0] - NOON: tuple(row)[1:-1] for row in rows}
 
 
 def judged(message: Message) -> tuple[Any, ...] | None:

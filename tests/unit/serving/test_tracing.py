@@ -19,7 +19,7 @@ from serving.app import app_of
 from serving.logs import LOGGER, JsonFormatter
 from serving.parts import Parts
 from serving.publisher import KafkaPublisher
-from serving.tracing import context_of, current, sending, trace_id_of
+from serving.tracing import context_of, current, provider, sending, trace_id_of
 from tests.unit.serving.world import NOW, World
 
 CLICK = {"event_id": "e1", "user_id": "ann", "item_id": "milk", "type": "click"}
@@ -54,7 +54,8 @@ class Traces:
         publisher._prompt = publisher._patient = self.producer
         world.parts.outside.__dict__["publisher"] = publisher
         self.spans = InMemorySpanExporter()
-        self.http = TestClient(app_of(world.parts, self.spans), base_url="http://127.0.0.1")
+        traced = app_of(world.parts, provider("", 1.0, self.spans))
+        self.http = TestClient(traced, base_url="http://127.0.0.1")
 
     def named(self, name: str) -> ReadableSpan:
         (span,) = [span for span in self.spans.get_finished_spans() if span.name == name]

@@ -6,6 +6,7 @@ import org.apache.flink.streaming.api.functions.ProcessFunction;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
 import org.apache.flink.table.types.DataType;
 import org.apache.flink.util.Collector;
@@ -13,7 +14,7 @@ import org.apache.flink.util.OutputTag;
 
 /**
  * Messages -> interactions, where they surely keep the contract; the others leave at the side, as
- * they came. Messages are rows of (key, message, partition, offset, append time).
+ * they came. Messages are rows of (key, message, partition, offset, append time, traceparent).
  */
 final class ReadInteractions extends ProcessFunction<RowData, RowData> {
   /** One interaction as every engine knows it. */
@@ -31,7 +32,8 @@ final class ReadInteractions extends ProcessFunction<RowData, RowData> {
           DataTypes.FIELD("weight", DataTypes.BIGINT()),
           DataTypes.FIELD("query_text", DataTypes.STRING()),
           DataTypes.FIELD("country", DataTypes.STRING()),
-          DataTypes.FIELD("actor_hash", DataTypes.BIGINT()));
+          DataTypes.FIELD("actor_hash", DataTypes.BIGINT()),
+          DataTypes.FIELD("traceparent", DataTypes.STRING()));
 
   private final OutputTag<RowData> doubtful;
   private final Map<String, ? extends Number> weights;
@@ -63,13 +65,13 @@ final class ReadInteractions extends ProcessFunction<RowData, RowData> {
   public void processElement(RowData message, Context context, Collector<RowData> out) {
     long appendTime = message.getLong(4);
     if (reader.read(message.isNullAt(1) ? null : message.getBinary(1), appendTime)) {
-      out.collect(interaction(appendTime));
+      out.collect(interaction(appendTime, message.isNullAt(5) ? null : message.getString(5)));
     } else {
       context.output(doubtful, message);
     }
   }
 
-  private RowData interaction(long appendTime) {
+  private RowData interaction(long appendTime, StringData traceparent) {
     return GenericRowData.of(
         appendTime,
         reader.eventId,
@@ -83,6 +85,7 @@ final class ReadInteractions extends ProcessFunction<RowData, RowData> {
         reader.weight(),
         reader.query,
         reader.country,
-        reader.actorHash());
+        reader.actorHash(),
+        traceparent);
   }
 }

@@ -3,8 +3,12 @@ package millrace.sink;
 import org.apache.flink.table.data.RowData;
 
 /** One of an actor's last interactions, spelled as `feature_store/stores/base.py` spells it. */
-record Recent(String actor, long eventTime, String eventId, String value, long appended) {
-  /** From (actor, event time, event id, type, item id, quantity, price, query, append time). */
+record Recent(
+    String actor, long eventTime, String eventId, String value, long appended, String traceparent) {
+  /**
+   * From (actor, event time, event id, type, item id, quantity, price, query, append time,
+   * traceparent); the last one may be null.
+   */
   static Recent of(RowData row) {
     String eventId = row.getString(2).toString();
     StringBuilder out = new StringBuilder(128).append('[');
@@ -16,10 +20,13 @@ record Recent(String actor, long eventTime, String eventId, String value, long a
     out.append(',').append(row.getLong(5)).append(',').append(row.getLong(6)).append(',');
     quote(out, row.getString(7).toString());
     String value = out.append(']').toString();
-    return new Recent(row.getString(0).toString(), row.getLong(1), eventId, value, row.getLong(8));
+    String traceparent = row.isNullAt(9) ? null : row.getString(9).toString();
+    return new Recent(
+        row.getString(0).toString(), row.getLong(1), eventId, value, row.getLong(8), traceparent);
   }
 
-  private static void quote(StringBuilder out, String text) {
+  /** Appends the text as a JSON string. */
+  static void quote(StringBuilder out, String text) {
     out.append('"');
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);

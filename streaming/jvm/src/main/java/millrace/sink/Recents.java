@@ -2,7 +2,7 @@ package millrace.sink;
 
 import org.apache.flink.table.data.RowData;
 
-/** What recents are in every store: each is written once, and tells how fresh it is. */
+/** What recents are in every store: each is written once, and has one event behind it. */
 interface Recents extends Shape<Recent> {
   @Override
   default Recent read(RowData row) {
@@ -15,7 +15,7 @@ interface Recents extends Shape<Recent> {
   }
 
   @Override
-  default long appended(Recent recent) {
-    return recent.appended();
+  default Recent event(Recent recent) {
+    return recent;
   }
 }

@@ -15,9 +15,9 @@ interface Shape<R> extends Serializable, AutoCloseable {
   /** Rows of one identity replace each other: of those waiting only the last is written. */
   Object identity(R row);
 
-  /** When the event behind the row was appended (ms), or 0 if no one event is behind it. */
-  default long appended(R row) {
-    return 0;
+  /** The one event behind the row, or null: it tells how fresh the row is, and has a trace. */
+  default Recent event(R row) {
+    return null;
   }
 
   /**

@@ -22,6 +22,7 @@ record SinkOptions(
     String schema,
     int kept,
     long livesS,
+    String traces,
     int batch,
     long lingerMs)
     implements Serializable {
@@ -41,13 +42,14 @@ record SinkOptions(
   private static final ConfigOption<String> SCHEMA = text("schema");
   private static final ConfigOption<Long> KEPT = number("kept");
   private static final ConfigOption<Long> LIVES_S = number("lives-s");
+  private static final ConfigOption<String> TRACES = text("traces");
   private static final ConfigOption<Long> BATCH = number("batch");
   private static final ConfigOption<Long> LINGER_MS = number("linger-ms");
 
   static final Set<ConfigOption<?>> ALL =
       Set.of(
           STORE, KIND, ADDRESS, NAMESPACE, ENTITY, LEVELS, EPOCH, GENERATION, GENERATIONS, STATEMENT,
-          SCHEMA, KEPT, LIVES_S, BATCH, LINGER_MS);
+          SCHEMA, KEPT, LIVES_S, TRACES, BATCH, LINGER_MS);
 
   static SinkOptions of(ReadableConfig stated) {
     return new SinkOptions(
@@ -64,6 +66,7 @@ record SinkOptions(
         stated.get(SCHEMA),
         stated.get(KEPT).intValue(),
         stated.get(LIVES_S),
+        stated.get(TRACES),
         stated.get(BATCH).intValue(),
         stated.get(LINGER_MS));
   }

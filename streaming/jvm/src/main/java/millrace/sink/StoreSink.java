@@ -8,20 +8,24 @@ import org.apache.flink.table.data.RowData;
 /** A sink that writes rows to a store in batches, and waits for a store that is down. */
 final class StoreSink<R> implements Sink<RowData> {
   private final Shape<R> shape;
-  private final int batch;
-  private final long lingerMs;
+  private final SinkOptions options;
 
   /** A batch is sent `lingerMs` after its first row; with `batch` rows it blocks those behind. */
-  StoreSink(Shape<R> shape, int batch, long lingerMs) {
+  StoreSink(Shape<R> shape, SinkOptions options) {
     this.shape = shape;
-    this.batch = batch;
-    this.lingerMs = lingerMs;
+    this.options = options;
   }
 
   @Override
   public SinkWriter<RowData> createWriter(WriterInitContext context) {
     SinkMetrics metrics = new SinkMetrics(context.metricGroup());
+    Spans spans = options.traces().isEmpty() ? null : new Spans(options, context.metricGroup());
     return new StoreWriter<>(
-        shape, batch, lingerMs, context.getProcessingTimeService(), metrics);
+        shape,
+        options.batch(),
+        options.lingerMs(),
+        context.getProcessingTimeService(),
+        metrics,
+        spans);
   }
 }

@@ -20,7 +20,7 @@ final class StoreTable implements DynamicTableSink {
 
   @Override
   public SinkRuntimeProvider getSinkRuntimeProvider(Context context) {
-    return SinkV2Provider.of(new StoreSink<>(shape(), options.batch(), options.lingerMs()));
+    return SinkV2Provider.of(new StoreSink<>(shape(), options));
   }
 
   @Override

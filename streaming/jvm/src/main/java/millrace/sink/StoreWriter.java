@@ -33,17 +33,25 @@ final class StoreWriter<R> implements SinkWriter<RowData> {
   private final long lingerMs;
   private final ProcessingTimeService clock;
   private final SinkMetrics metrics;
+  private final Spans spans;
   private final ExecutorService sender = Executors.newSingleThreadExecutor();
   private Map<Object, R> waiting = new HashMap<>();
   private Future<?> onItsWay = CompletableFuture.completedFuture(null);
 
+  /** `spans` is null where nothing is traced. */
   StoreWriter(
-      Shape<R> shape, int batch, long lingerMs, ProcessingTimeService clock, SinkMetrics metrics) {
+      Shape<R> shape,
+      int batch,
+      long lingerMs,
+      ProcessingTimeService clock,
+      SinkMetrics metrics,
+      Spans spans) {
     this.shape = shape;
     this.batch = batch;
     this.lingerMs = lingerMs;
     this.clock = clock;
     this.metrics = metrics;
+    this.spans = spans;
   }
 
   @Override
@@ -69,6 +77,9 @@ final class StoreWriter<R> implements SinkWriter<RowData> {
   public void close() {
     sender.shutdownNow();
     shape.close();
+    if (spans != null) {
+      spans.close();
+    }
   }
 
   private void add(R row) throws IOException, InterruptedException {
@@ -142,8 +153,12 @@ final class StoreWriter<R> implements SinkWriter<RowData> {
     metrics.batchRows.update(rows.size());
     metrics.writeMs.update(now - begun);
     for (R row : rows) {
-      if (shape.appended(row) > 0) {
-        metrics.freshnessMs.update(now - shape.appended(row));
+      Recent event = shape.event(row);
+      if (event != null) {
+        metrics.freshnessMs.update(now - event.appended());
+        if (spans != null) {
+          spans.add(event, now);
+        }
       }
     }
   }
