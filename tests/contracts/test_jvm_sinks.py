@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,36 @@ def test_an_older_tile_in_the_same_batch_does_not_take_the_slot_of_a_newer(
     run(redis.settings, "redis", {"user_tiles": [newer, left]}, sinks.Pace(10, 60_000))
     (tile,) = REAL["redis"](redis.settings).scan_tiles()
     assert (tile.start, tile.body) == (newer[2], newer[4])
+
+
+#: What a store may hold of a tile of which the job says three events: (epoch, applied, generation).
+MET = [
+    (EPOCH + newer, 3 + more, GENERATION + later)
+    for newer, more, later in itertools.product((-1, 0, 1), repeat=3)
+]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_job_and_a_repair_refuse_what_is_older_of_each_other(
+    name: str, settings: Settings
+) -> None:
+    """Repairs are written by Python: of any version that it may find, the higher one stays."""
+    store = REAL[name](settings)
+    start = DAY.start(NOON)
+    repairs = [
+        Tile(Entity.USER, f"met-{n}", DAY, Version.of_tile(start, *told), f'{{"views":{told[1]}}}')
+        for n, told in enumerate(MET)
+    ]
+    said = [replace(one, version=version(start, 3), body='{"views":3}') for one in repairs]
+    newer = {max(pair, key=lambda one: one.version) for pair in zip(repairs, said, strict=True)}
+
+    store.write_tiles(repairs)
+    rows = [(one.entity_id, DAY.ms, start, 3, one.body) for one in said]
+    run(settings.model_copy(update={"epoch": EPOCH}), name, {"user_tiles": rows})
+    assert {*store.scan_tiles()} == newer
+    store.write_tiles(repairs)
+    assert {*store.scan_tiles()} == newer
+    store.close()
 
 
 #: An actor acts twice: with a mini-batch of one row, the item is taken back between the two sums.

@@ -26,12 +26,14 @@ class Verdict:
     """Everything is right when `right` says so; the figures say how wrong it is.
 
     `lost` and `twice` are events, counted by users' day tiles, in which each event is once.
-    `forgetful` are the actors whose recents are not the newest that the log has of them.
+    `forgetful` are the actors whose recents are not the newest that the log has of them. `refused`
+    are the messages of the log that break the contract, with the reason.
     """
 
     acknowledged: int
     forgotten: int
     counts: Mapping[str, int]
+    refused: Mapping[Position, str]
     lost: int
     twice: int
     comparison: Comparison
@@ -91,6 +93,7 @@ def judge(
         acknowledged=len(acknowledged),
         forgotten=sum(in_log.get(where, b"gone") != what for where, what in acknowledged.items()),
         counts=dict(folded.counts),
+        refused={(bad.partition, bad.offset): reason for bad, reason in folded.dead_letters},
         lost=sum((should - did).values()),
         twice=sum((did - should).values()),
         comparison=compare(store.name, stored, expected, {}),
@@ -110,9 +113,20 @@ def newest(applied: Iterable[Interaction]) -> dict[str, tuple[Recent, ...]]:
     }
 
 
-def dead_positions(letters: Iterable[Mapping[str, object]]) -> set[Position]:
-    """The distinct places that dead letters speak of."""
-    return {(int(str(one["partition"])), int(str(one["offset"]))) for one in letters}
+def reasons(letters: Iterable[Mapping[str, object]]) -> dict[Position, str]:
+    """By the place that dead letters speak of, the reason; one may be there twice."""
+    return {
+        (int(str(one["partition"])), int(str(one["offset"]))): str(one["reason"]) for one in letters
+    }
+
+
+def misfiled(verdict: Verdict, said: Mapping[Position, str]) -> list[str]:
+    """Messages without a letter, letters without cause, and those with another reason."""
+    return [
+        f"{where}: letter {said.get(where)}, contract {verdict.refused.get(where)}"
+        for where in sorted(said.keys() | verdict.refused.keys())
+        if said.get(where) != verdict.refused.get(where)
+    ]
 
 
 def _applied(tiles: Iterable[Tile]) -> Counter[tuple[str, int]]:

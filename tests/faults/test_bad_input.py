@@ -14,7 +14,7 @@ from infra.traffic.simulator import Plan, simulate
 from tests.faults.bad_input import POISONS, Bytes, disordered, poisoned
 from tests.faults.load import SPREAD_MS, Witness, shoppers, view
 from tests.faults.marks import flood
-from tests.faults.oracle import dead_positions
+from tests.faults.oracle import misfiled, reasons
 from tests.faults.trial import SEED, Trial
 
 #: A minute of 2,000 a second while the job was down, then ten seconds of five times as many.
@@ -51,21 +51,22 @@ def test_poison_restarts_nothing_and_vanishes_nowhere(trial: Trial) -> None:
     witness.close()
     trial.drain("hot")
     verdict, restarts = trial.judge("hot", witness.acknowledged), trial.restarts("hot")
-    dead = dead_positions(trial.dead_letters())
+    letters = reasons(trial.dead_letters())
     counts = verdict.counts
     trial.report(
         "poison",
         restarts=restarts,
-        dead_letters=len(dead),
+        dead_letters=len(letters),
         clean_eps=clean_eps,
         good_eps=good_eps,
         good_to_clean=good_eps / clean_eps,
         **verdict.figures(),
     )
     assert restarts == 0
-    assert len(dead) == counts["dead_lettered"] == poisonous.messages - 50_000
+    assert misfiled(verdict, letters) == []
+    assert len(letters) == poisonous.messages - 50_000
     not_dead = sum(counts.get(fate, 0) for fate in ("applied", "duplicates", "late"))
-    assert not_dead + len(dead) == counts["sent"] == len(witness.acknowledged)
+    assert not_dead + len(letters) == counts["sent"] == len(witness.acknowledged)
     assert verdict.right, verdict.examples
 
 
@@ -77,8 +78,9 @@ def test_disorder_leaves_every_count_exact(trial: Trial) -> None:
     after_all = trial.probe(witness)  # an event of now is not held up by one of next year
     witness.close()
     trial.drain("hot")
-    verdict = trial.judge("hot", witness.acknowledged)
-    trial.report("disorder", probe_s=after_all, **verdict.figures())
+    verdict, restarts = trial.judge("hot", witness.acknowledged), trial.restarts("hot")
+    trial.report("disorder", probe_s=after_all, restarts=restarts, **verdict.figures())
+    assert restarts == 0
     assert verdict.right, verdict.examples
     assert verdict.counts["duplicates"] > 8_000
     assert verdict.counts["late"] > 800

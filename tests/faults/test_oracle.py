@@ -13,7 +13,7 @@ from feature_store.stores.memory import MemoryStore
 from feature_store.tiles import Tile
 from tests.builders import DAY, NOON, log_of, purchase, view
 from tests.faults.load import Position
-from tests.faults.oracle import Verdict, judge, newest
+from tests.faults.oracle import Verdict, judge, misfiled, newest, reasons
 from tests.faults.trial import beyond
 
 FEATURES = declaration.load("feature_store.features")
@@ -55,6 +55,16 @@ def in_time(message: Message) -> Message:
     return replace(message, append_time=message.append_time + 365 * DAY)
 
 
+def touched(log: list[Message], since: int) -> list[Tile]:
+    """The tiles that the messages from there on changed: what a stream alone writes again."""
+    return list({*tiles(log)} - {*tiles(log[:since])})
+
+
+def restored(log: list[Message], until: int, since: int) -> list[Tile]:
+    """A copy that ends too early, and what the stream wrote after it was read."""
+    return [*tiles(log[:until]), *touched(log, since)]
+
+
 BUGS = [
     Bug("crash loop", "events since the checkpoint are gone", lambda log: tiles(log[:30])),
     Bug("crash loop", "a replay counts again", lambda log: tiles([*log, as_another_event(log[0])])),
@@ -71,6 +81,9 @@ BUGS = [
     Bug("store killed", "a recent is dropped", tiles, recents=lambda log: log[1:]),
     Bug("poison", "a refused one is kept", tiles, recents=lambda log: [*log, in_time(log[-1])]),
     Bug("redis flushed", "recents do not come back", tiles, recents=lambda log: log[30:]),
+    Bug("redis flushed", "nothing comes back", lambda log: touched(log, since=57)),
+    Bug("redis flushed", "an older copy comes back", lambda log: restored(log, 50, since=57)),
+    Bug("redis flushed", "all comes back as it was", lambda log: tiles(log[:30])),
 ]  # fmt: skip
 
 
@@ -97,6 +110,34 @@ def test_a_pipeline_without_a_bug_is_right() -> None:
 @pytest.mark.parametrize("bug", BUGS, ids=[f"{bug.trial}: {bug.says}" for bug in BUGS])
 def test_a_planted_bug_turns_its_trial_red(bug: Bug) -> None:
     assert not verdict(bug).right
+
+
+#: Where the one message of the log is that its contract refuses, and why.
+REFUSED, FROM_THE_FUTURE = (0, len(LOG) - 1), "event_time: from the future"
+
+
+def letter(place: Position = REFUSED, reason: str = FROM_THE_FUTURE) -> dict[str, object]:
+    """A dead letter as the job writes it, without what nobody judges."""
+    return {"partition": place[0], "offset": place[1], "reason": reason}
+
+
+def test_a_letter_for_each_refused_message_is_right_also_twice() -> None:
+    fine = verdict(Bug("", "", tiles))
+    assert misfiled(fine, reasons([letter(), letter()])) == []
+
+
+@pytest.mark.parametrize(
+    "letters",
+    [
+        [],
+        [letter(), letter((0, 3), "json: not valid JSON")],
+        [letter((0, 3))],
+        [letter(reason="json: not valid JSON")],
+    ],
+    ids=["it vanishes", "a good one is refused too", "another one's place", "another reason"],
+)
+def test_a_planted_bug_of_dead_letters_turns_poison_red(letters: list[dict[str, object]]) -> None:
+    assert misfiled(verdict(Bug("", "", tiles)), reasons(letters))
 
 
 def test_an_event_counted_twice_is_told_from_one_that_is_lost() -> None:

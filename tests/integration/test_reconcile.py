@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from batch.files import read_json, write_json
@@ -22,6 +20,7 @@ from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
 from feature_store.tiles import BASE, DAY, Level, Tile, Version
 from feature_store.topics import INTERACTIONS
+from tests.recount import keep
 
 NOW = time.time_ns() // 1_000_000
 TODAY = DAY.start(NOW)
@@ -65,16 +64,9 @@ def settings(settings: Settings) -> Settings:
 def lake(settings: Settings) -> Lake:
     """A finished recount of `COUNTED`."""
     lake = Lake(settings.lake)
-    rows = [
-        {"entity": t.entity, "entity_id": t.entity_id, "level": t.level.code, "start": t.start,
-         "applied": t.version.applied, "body": t.body}
-        for t in COUNTED
-    ]  # fmt: skip
-    path = Path(lake.root / "tiles" / "a" / "part-0.parquet")
-    path.parent.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(rows), path)
-    done = Recount("a", len(rows), 1, {"0": 9}, NOW, settings.horizon_ms, "declared")
-    write_json(lake.root / "tiles" / "manifest.json", {n: getattr(done, n) for n in done.__slots__})
+    done = Recount("a", len(COUNTED), 1, {"0": 9}, NOW, settings.horizon_ms, "declared")
+    keep(lake, done, COUNTED)
+    write_json(lake.root / "tiles" / "manifest.json", asdict(done))
     return lake
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -13,13 +14,15 @@ import pytest
 from typer.testing import CliRunner
 
 from batch.differences import compare
-from feature_store.declaration import load
-from feature_store.reference import fold, ring
+from feature_store.declaration import Declaration, Entity, load
+from feature_store.reference import Fold, fold, ring
+from feature_store.reference import Message as Logged
 from feature_store.settings import Settings
 from feature_store.stores.base import Store
 from feature_store.stores.cassandra import CassandraStore
+from feature_store.stores.memory import MemoryStore
 from feature_store.stores.redis import RedisStore
-from feature_store.tiles import DAYS_7
+from feature_store.tiles import DAYS_7, Tile, Version
 from infra.cli import app
 from infra.drain import drain, end_offsets
 from infra.stack.errors import StackError
@@ -30,6 +33,7 @@ from infra.traffic.message import Message
 from infra.traffic.producer import Sender
 from infra.upgrade import upgrade
 from tests.builders import DAY, HOUR, interaction
+from tests.contracts.test_newest_wins import Careless
 from tests.kafka_log import read_log
 
 DEPLOYMENTS = ("hot", "kept")
@@ -108,20 +112,22 @@ class Reader(threading.Thread):
         self.reads = 0
         self.wrong: list[str] = []
         self._store = store
+        self._seen = dict.fromkeys(USERS, 0)
         self._ended = threading.Event()
 
     def run(self) -> None:
-        seen = dict.fromkeys(USERS, 0)
         while not self._ended.wait(0.02):
-            user = USERS[self.reads % len(USERS)]
-            try:
-                views = self._views(user)
-                if views < seen[user]:
-                    self.wrong.append(f"{user}: {seen[user]} views, then {views}")
-                seen[user] = views
-            except Exception as failure:
-                self.wrong.append(repr(failure))
-            self.reads += 1
+            self.look(USERS[self.reads % len(USERS)])
+
+    def look(self, user: str) -> None:
+        try:
+            views = self._views(user)
+            if views < self._seen[user]:
+                self.wrong.append(f"{user}: {self._seen[user]} views, then {views}")
+            self._seen[user] = views
+        except Exception as failure:
+            self.wrong.append(repr(failure))
+        self.reads += 1
 
     def end(self) -> None:
         self._ended.set()
@@ -132,13 +138,12 @@ class Reader(threading.Thread):
         return sum(tiles.within("views", DAYS_7, time.time_ns() // 1_000_000))
 
 
-def require_equal(stack: Stack, settings: Settings, store: Store, keeps_all: bool) -> None:
-    """Every tile as the reference folds the log by the declaration `AFTER`."""
-    features = load(f"{settings.namespace}_after")
-    folded = fold(features, read_log(settings, "user-interactions"), settings.horizon_ms).tiles()
-    expected = list(folded) if keeps_all else ring(folded).values()
+def differences(store: Store, log: list[Logged], features: Declaration, horizon_ms: int) -> str:
+    """Where a drained store is not what the reference folds of a log; empty when nowhere."""
+    folded = fold(features, log, horizon_ms).tiles()
+    expected = list(folded) if store.keeps_all else ring(folded).values()
     found = compare(store.name, store.scan_tiles(), expected, {})
-    assert found.equal, found
+    return "" if found.equal else str(found)
 
 
 def test_a_feature_is_added_under_traffic_and_no_tile_is_ever_less(
@@ -161,8 +166,9 @@ def test_a_feature_is_added_under_traffic_and_no_tile_is_ever_less(
         reader.end()
         assert reader.wrong == []
         assert reader.reads > 100
+    features, log = load(f"{shop.namespace}_after"), read_log(shop, "user-interactions")
     for deployment, store in stores.items():
-        require_equal(stack, shop, store, keeps_all=deployment == "kept")
+        assert not differences(store, log, features, shop.horizon_ms)
         successor, old = find(stack, deployment), f"{shop.namespace}-{deployment}"
         assert successor is not None
         assert successor.title == f"{old}-g1"
@@ -225,7 +231,54 @@ def test_a_job_goes_on_from_its_savepoint_with_other_slots_and_the_declaration_i
         time.sleep(2)
     drain(stack, shop, "hot", end_offsets(shop))
     store = RedisStore.connect(shop)
-    log = read_log(shop, "user-interactions")
-    folded = fold(load(f"{shop.namespace}_before"), log, shop.horizon_ms).tiles()
-    found = compare("redis", store.scan_tiles(), ring(folded).values(), {})
-    assert found.equal, found
+    features, log = load(f"{shop.namespace}_before"), read_log(shop, "user-interactions")
+    assert not differences(store, log, features, shop.horizon_ms)
+
+
+#: An upgrade in small, without a stack: two events of everybody, and a declaration that grows.
+START = time.time_ns() // 1_000_000 - HOUR
+LOG = [Logged(0, n, START + n, event(n, START + n).value) for n in range(2 * len(USERS))]
+#: The first one under another id: what a job makes of it that does not know copies.
+AGAIN = replace(LOG[0], value=event(0, START).value)
+NEW = load("feature_store.features")
+OLD = Declaration(tuple(f for f in NEW.features if f.name != "spend_minor"))
+
+
+def written(features: Declaration, log: list[Logged], generation: int = 0) -> Iterator[Tile]:
+    """All that a job writes while it folds a log, and more: every tile after every message."""
+    state = Fold(features, 2 * DAY)
+    for message in log:
+        state.add(message)
+        for one in state.tiles():
+            version = Version.of_tile(one.start, 0, one.version.applied, generation)
+            yield replace(one, version=version)
+
+
+def complaints(store: Store, new: Iterator[Tile]) -> list[str]:
+    """What is wrong when a new job writes this beside an old one that has folded everything."""
+    store.write_tiles(written(OLD, LOG))
+    reader = Reader(store)
+    for one in new:
+        store.write_tiles([one])
+        if one.entity == Entity.USER:
+            reader.look(one.entity_id)
+    different = differences(store, LOG, NEW, 2 * DAY)
+    return [*reader.wrong, *([different] if different else [])]
+
+
+def test_an_upgrade_without_a_bug_is_right() -> None:
+    assert complaints(MemoryStore(), written(NEW, LOG, generation=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("store", "new", "says"),
+    [
+        (Careless(), written(NEW, LOG, 1), "1 views, then 0"),
+        (MemoryStore(), written(NEW, LOG, 0), "different="),
+        (MemoryStore(), written(NEW, LOG[:-5], 1), "different="),
+        (MemoryStore(), written(NEW, [*LOG, AGAIN], 1), "different="),
+    ],
+    ids=["half a fold wins", "the old job wins", "what came meanwhile is missing", "twice"],
+)
+def test_a_planted_bug_of_an_upgrade_is_found(store: Store, new: Iterator[Tile], says: str) -> None:
+    assert says in str(complaints(store, new))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from random import Random
 
 import orjson
 import pyarrow as pa
@@ -14,10 +15,11 @@ from batch.decoding import SCHEMAS
 from batch.recount import all_tiles
 from batch.session import session
 from feature_store.aggregates import Count
-from feature_store.declaration import Declaration, Entity, Feature
+from feature_store.declaration import TYPES, Declaration, Entity, Feature, load
 from feature_store.reference import fold
-from feature_store.tiles import DAY_1, DAYS_7
-from tests.builders import DAY, HOUR, NOON, Sent, log_of, view
+from feature_store.tiles import DAY_1, DAYS_7, Tile
+from tests.builders import DAY, HOUR, MINUTE, NOON, Sent, interaction, log_of, view
+from tests.recount import recounted
 from tests.spec.engines import body, decoded
 
 H = 48 * HOUR
@@ -36,7 +38,12 @@ def spark() -> SparkSession:
     return session("recount")
 
 
-def counted(spark: SparkSession, sent: Sequence[Sent], erased: str = "") -> Tiles:
+def counted(
+    spark: SparkSession,
+    sent: Sequence[Sent],
+    erased: str = "",
+    declaration: Declaration = DECLARED,
+) -> Tiles:
     """The recount of a log whose newest message is its cut; `erased` was so at noon."""
     table = pa.Table.from_pylist(decoded(log_of([*sent])), schema=SCHEMAS["user-interactions"])
     spark.createDataFrame(table).createOrReplaceTempView("landed")
@@ -44,12 +51,15 @@ def counted(spark: SparkSession, sent: Sequence[Sent], erased: str = "") -> Tile
     spark.createDataFrame(gone).createOrReplaceTempView("gone")
     spark.sql(compiler.counted("landed", "gone", H)).createOrReplaceTempView("counted")
     cut = max(one.arrives for one in sent)
-    rows = spark.sql(all_tiles(DECLARED, "counted", cut, H)).collect()
+    rows = spark.sql(all_tiles(declaration, "counted", cut, H)).collect()
     return {(r.entity, r.entity_id, r.level, r.start): (r.applied, r.body) for r in rows}
 
 
 def streamed(sent: Sequence[Sent]) -> Tiles:
-    tiles = fold(DECLARED, log_of([*sent]), H).tiles()
+    return told(fold(DECLARED, log_of([*sent]), H).tiles())
+
+
+def told(tiles: Iterable[Tile]) -> Tiles:
     return {
         (str(t.entity), t.entity_id, t.level.code, t.start): (t.version.applied, t.body)
         for t in tiles
@@ -96,6 +106,26 @@ def test_what_came_before_an_erasure_is_in_no_tile_of_the_user(spark: SparkSessi
     tiles = counted(spark, sent, erased="eve")
     assert tiles["user", "eve", "d", MIDNIGHT] == (1, body(views=1))
     assert tiles["item", "tea", "d", MIDNIGHT] == (2, body(views=2))
+
+
+def test_the_recount_in_plain_python_says_the_same(spark: SparkSession) -> None:
+    """The one that stories of streams and nights are held against (`tests/contracts`)."""
+    rng = Random(7)
+    sent: list[Sent] = []
+    for arrives in sorted(rng.randrange(NOON - 30 * DAY, NOON) for _ in range(600)):
+        if sent and rng.random() < 0.2:
+            copied = rng.choice(sent)
+            sent.append(copied.again(after=arrives - copied.arrives))
+            continue
+        kind, late = rng.choice(TYPES), int(rng.expovariate(1) * rng.choice((MINUTE, HOUR, DAY)))
+        who, what = f"user-{rng.randrange(5)}", f"item-{rng.randrange(4)}"
+        more = {"arrives": arrives, "price": 2.5, "quantity": rng.randint(1, 3)}
+        sent.append(interaction(kind, who, what, at=arrives - late, **more))
+    features = load("feature_store.features")
+    found = counted(spark, sent, declaration=features)
+    assert found == told(recounted(features, log_of(sent), H))
+    assert {level for _, _, level, _ in found} == {"m", "h", "d", "b"}
+    assert fold(features, log_of(sent), H).counts["late"] > 20
 
 
 def test_a_user_with_a_hundred_thousand_events_is_counted_like_any_other(
