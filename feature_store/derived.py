@@ -14,22 +14,50 @@ import numpy.typing as npt
 
 from feature_store.declaration import Declaration, Entity
 from feature_store.lookup import side_by_side
-from feature_store.sessions import intent, session, visits
-from feature_store.stores.base import Recent, UserState
+from feature_store.sessions import TELLING, Intent, intent, session, visits
+from feature_store.stores.base import RECENTS_KEPT, Recent, UserState
 from feature_store.tiles import DAY_MS, DAYS_28, Window
 
 Floats = npt.NDArray[np.float32]
 
-USER_DERIVED: Final = (
-    "user_days_since_last",
-    "user_recents",
-    "user_active_days",
-    "user_days_between_visits",
-    "user_mean_price_minor",
-    "user_max_price_minor",
-    "user_session_events",
-    "user_session_intent",
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A column that is made when it is read: of what, and how.
+
+    `reads` are columns of windows, or what a store keeps: recents, day tiles, descriptions.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    how: str
+
+    @property
+    def about(self) -> str:
+        """`user`, `item`, or `pair` for a user with an item."""
+        return self.name.partition("_")[0]
+
+
+USER: Final = (
+    Derived("user_days_since_last", ("recents",), "days since the newest interaction"),
+    Derived("user_recents", ("recents",), f"interactions kept, at most {RECENTS_KEPT}"),
+    Derived("user_active_days", ("day tiles",), "day tiles that the window of 28 days covers"),
+    Derived(
+        "user_days_between_visits",
+        ("recents",),
+        "mean days between the starts of visits, which a pause above 30 minutes parts",
+    ),
+    Derived("user_mean_price_minor", ("recents",), "mean price of what was bought, minor units"),
+    Derived("user_max_price_minor", ("recents",), "highest price of what was bought, minor units"),
+    Derived("user_session_events", ("recents",), "interactions of the session that goes on"),
+    Derived(
+        "user_session_intent",
+        ("recents",),
+        f"the most decided of the session's newest {TELLING} interactions: "
+        + ", ".join(f"{one.value} {one.name.lower()}" for one in Intent),
+    ),
 )
+USER_DERIVED: Final = tuple(one.name for one in USER)
 
 
 def of_user(user: UserState, now: int) -> tuple[float, ...]:
@@ -80,6 +108,12 @@ class Rate:
             return of.column(self.window), became.column(self.window)
         return None
 
+    def derived(self, parts: tuple[str, str]) -> Derived:
+        """The rate as a column, from the columns of both things."""
+        of, became = parts
+        strength, prior = f"{self.strength:g}", f"{self.prior:g}"
+        return Derived(self.name, parts, f"({became} + {strength} x {prior}) / ({of} + {strength})")
+
     def values(self, of: Floats, became: Floats) -> Floats:
         """The rate of each item."""
         return (became + self.strength * self.prior) / (of + self.strength)
@@ -92,8 +126,13 @@ RATES: Final = (
 )
 
 
-def item_derived(declaration: Declaration) -> tuple[str, ...]:
+def rates(declaration: Declaration) -> tuple[Derived, ...]:
     """The columns that are derived from the items' windows."""
+    return tuple(rate.derived(parts) for rate, parts in _rates(declaration))
+
+
+def item_derived(declaration: Declaration) -> tuple[str, ...]:
+    """The names of `rates`: every request asks."""
     return tuple(rate.name for rate, _ in _rates(declaration))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from feature_store.derived import Derived
 from feature_store.kernels import address, kernel
 from feature_store.lookup import Doubles, Places, side_by_side
 from feature_store.sessions import SESSION_GAP_MS
@@ -25,16 +26,37 @@ Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 
 KERNEL: Final = Path(__file__).with_suffix(".c")
-PAIR: Final = (
-    "pair_interactions",
-    "pair_days_since_last",
-    "pair_days_between_visits",
-    "pair_due",
-    "pair_session_interactions",
-    "pair_category_share",
-    "pair_brand_share",
-    "pair_price_log_ratio",
+PAIRS: Final = (
+    Derived("pair_interactions", ("recents",), "interactions of the user with the item"),
+    Derived("pair_days_since_last", ("recents",), "days since the newest of them"),
+    Derived(
+        "pair_days_between_visits",
+        ("recents",),
+        "mean days between the user's visits to the item: a habit",
+    ),
+    Derived(
+        "pair_due",
+        ("recents",),
+        "pair_days_since_last / pair_days_between_visits: from 1 on, the habit is due",
+    ),
+    Derived("pair_session_interactions", ("recents",), "those of them in the session that goes on"),
+    Derived(
+        "pair_category_share",
+        ("recents", "descriptions"),
+        "share of the user's interactions that were with the item's category",
+    ),
+    Derived(
+        "pair_brand_share",
+        ("recents", "descriptions"),
+        "share of the user's interactions that were with the item's brand",
+    ),
+    Derived(
+        "pair_price_log_ratio",
+        ("recents", "descriptions"),
+        "ln(the item's price / the median price of what the user met)",
+    ),
 )
+PAIR: Final = tuple(one.name for one in PAIRS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_store.declaration import Declaration, Entity
-from feature_store.derived import USER_DERIVED, item_derived, of_items, of_user
+from feature_store.derived import (
+    USER,
+    USER_DERIVED,
+    Derived,
+    item_derived,
+    of_items,
+    of_user,
+    rates,
+)
 from feature_store.kernels import Address, address
 from feature_store.lookup import gather
-from feature_store.pairs import PAIR, of_pairs
+from feature_store.pairs import PAIR, PAIRS, of_pairs
 from feature_store.stores.base import UserState
 from feature_store.tiles import TileSet
 
@@ -61,6 +69,11 @@ def columns(declaration: Declaration, sources: Sequence[str]) -> tuple[str, ...]
         *PAIR,
         *(f"score_{source}" for source in sources),
     )
+
+
+def derived_columns(declaration: Declaration) -> tuple[Derived, ...]:
+    """Those of the columns that no window fills and no model scores, and what they are made of."""
+    return (*USER, *rates(declaration), *PAIRS)
 
 
 def window_columns(declaration: Declaration, entity: Entity) -> tuple[str, ...]:

@@ -14,11 +14,12 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pandas as pd
+from pyflink.metrics import Counter, MetricGroup
 from pyflink.table import DataTypes, StreamTableEnvironment
-from pyflink.table.udf import ScalarFunction, udf
+from pyflink.table.udf import FunctionContext, ScalarFunction, udf
 
 from feature_store.declaration import Entity
 from feature_store.settings import Settings
@@ -28,7 +29,6 @@ from feature_store.tiles import DAY, FOLDED, GENERATIONS, Level, Version
 from feature_store.topics import Topic
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 Options = dict[str, object]
 
 TILES: Final = """entity_id STRING, ms BIGINT, tile_start BIGINT, applied BIGINT, body STRING,
@@ -69,25 +69,48 @@ class PatientStore:
         self._name = name
         self._settings = settings
         self._store: Store | None = None
+        self._waits: Counter | None = None
+        #: Whether the last attempt met a store that was down.
+        self.down = False
 
-    def call(self, work: Callable[[Store], T]) -> T:
+    def count_waits(self, metrics: MetricGroup) -> None:
+        """Counts each attempt after which the store has to be waited for, as the JVM sinks do."""
+        self._waits = metrics.counter("millrace_store_waits")
+
+    def attempt(self, work: Callable[[Store], None]) -> bool:
+        """Does the work unless the store is down; returns whether it is done."""
+        try:
+            self._store = self._store or STORES[self._name](self._settings)
+            work(self._store)
+        except StoreUnavailable as error:
+            log.warning("waiting for the store: %s", error)
+            self.down = True
+            if self._waits:
+                self._waits.inc()
+        else:
+            self.down = False
+        return not self.down
+
+    def call(self, work: Callable[[Store], None]) -> None:
         """Repeats the work until the store has done it."""
         pause = FIRST_PAUSE_S
-        while True:
-            try:
-                self._store = self._store or STORES[self._name](self._settings)
-                return work(self._store)
-            except StoreUnavailable as error:
-                log.warning("waiting %.2f s for the store: %s", pause, error)
-                time.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_S)
+        while not self.attempt(work):
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
 class StoreWriter(ScalarFunction):  # type: ignore[misc]
-    """A vectorised function that writes each batch of rows to a store."""
+    """A vectorised function that writes each batch of rows to a store.
+
+    It has no gauge that says that the store is down: Flink hears of a Python function when a batch
+    is done, and then it is not. The tick of trending asks the same store, and has one.
+    """
 
     def __init__(self, store: PatientStore) -> None:
         self._store = store
+
+    def open(self, context: FunctionContext) -> None:
+        self._store.count_waits(context.get_metric_group())
 
     def eval(self, *columns: pd.Series[Any]) -> pd.Series[int]:
         rows = list(zip(*(column.tolist() for column in columns), strict=True))

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import Final
 
-from pyflink.table.udf import ScalarFunction
+from pyflink.table.udf import FunctionContext, ScalarFunction
 
 from feature_store.stores.base import COUNTRY_SEPARATOR, Store, TrendingList, TrendingTile
 from feature_store.tiles import Window
@@ -118,7 +118,11 @@ class Publisher:
 
 
 class PublishTrending(ScalarFunction):  # type: ignore[misc]
-    """Publishes every list at each tick that its pace asks for."""
+    """Publishes every list at each tick that its pace asks for.
+
+    A store that is down is not waited for within a tick: the next one publishes what is due, and
+    between two ticks Flink hears that the store is down, also when there is no traffic.
+    """
 
     def __init__(self, store: PatientStore, pace_s: int) -> None:
         self._store = store
@@ -126,12 +130,18 @@ class PublishTrending(ScalarFunction):  # type: ignore[misc]
         self._publishers = {window: Publisher(window) for window in TRENDING}
         self._published: dict[Window, int] = {}
 
+    def open(self, context: FunctionContext) -> None:
+        metrics = context.get_metric_group()
+        metrics.gauge("millrace_store_down", lambda: int(self._store.down))
+        self._store.count_waits(metrics)
+
     def eval(self, tick: int) -> int:
         now = time.time_ns() // 1_000_000
         for window, publisher in self._publishers.items():
             due = self._published.get(window, 0) + max(self._pace_ms, window.level.ms // 900)
             if now >= due:
-                self._store.call(partial(publisher.publish, now=now))
+                if not self._store.attempt(partial(publisher.publish, now=now)):
+                    break
                 self._published[window] = now
         return tick
 

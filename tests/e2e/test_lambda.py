@@ -14,8 +14,12 @@ from feature_store.stores.redis import RedisStore
 from infra.compare import compare_stores
 from infra.shopper import Shopper, ids, some_user
 from infra.stack.http import call_json
-from tests.e2e.conftest import Pipeline
+from infra.traffic.message import Message
+from infra.traffic.producer import Sender
+from tests.builders import view
+from tests.e2e.conftest import DEPLOYMENTS, Pipeline
 from tests.kafka_log import read_log
+from tests.scrape import wait_for_stores
 
 CLICKS = 20
 #: The sources that need to know something about a person.
@@ -124,3 +128,28 @@ def test_an_erasure_request_forgets_the_user(pipeline: Pipeline) -> None:
     for known in (store, CassandraStore.connect(pipeline.settings)):
         erased = known.read_user(user)
         assert (erased.profile, erased.recents) == (None, ())
+
+
+def test_while_redis_is_away_hot_says_so_and_waits_and_kept_goes_on(
+    pipeline: Pipeline, api: str
+) -> None:
+    stack, settings, user = pipeline.stack, pipeline.settings, f"patient-{time.time_ns()}"
+    now, before = time.time_ns() // 1_000_000, [pipeline.restarts(name) for name in DEPLOYMENTS]
+    stack.down(["redis"])
+    try:
+        # Nothing is sent yet: the tick of trending finds that the store is away.
+        wait_for_stores(stack, settings.namespace, hot=True, kept=False)
+        with Sender(settings) as sender:
+            body = orjson.dumps(view(user, "milk", at=now).body)
+            sender.send(Message("user-interactions", user.encode(), body, now))
+        pipeline.drain("kept")
+        assert len(CassandraStore.connect(settings).read_user(user).recents) == 1
+        wait_for_stores(stack, settings.namespace, hot=True, kept=False)
+    finally:
+        stack.up(["redis"])
+    wait_for_stores(stack, settings.namespace, hot=False, kept=False)
+    store, deadline = RedisStore.connect(settings), time.monotonic() + 30
+    while not store.read_user(user).recents or Shopper(api, user).recommendations()["degraded"]:
+        assert time.monotonic() < deadline, "not known to Redis, or to the API, after 30 s"
+        time.sleep(0.1)
+    assert [pipeline.restarts(name) for name in DEPLOYMENTS] == before

@@ -17,6 +17,7 @@ from infra.stack.stack import Stack
 from tests.faults.cluster import flush_redis, frozen, killed, reset
 from tests.faults.load import Load, Witness, shoppers
 from tests.faults.trial import SEED, Trial
+from tests.scrape import wait_for_stores
 
 pytestmark = pytest.mark.trial
 
@@ -26,30 +27,38 @@ SECONDS = 30
 
 
 @pytest.mark.parametrize("hurt", [killed, frozen, reset])
-def test_redis_is_exact_after_it_heals(trial: Trial, hurt: Hurt) -> None:
-    trial.deploy("hot")
+def test_redis_is_exact_after_it_heals_and_kept_does_not_notice(trial: Trial, hurt: Hurt) -> None:
+    trial.deploy("hot", "kept")
     witness = Witness(trial.settings)
     trial.probe(witness)
-    with Load(witness, shoppers(25_000, SEED), rate=500) as load:
+    with Load(witness, shoppers(40_000, SEED), rate=500) as load:
         time.sleep(5)
         assert load.under_way
         with hurt(trial.stack, "redis"):
             time.sleep(0 if hurt is killed else SECONDS)
+            if hurt is frozen:
+                wait_for_stores(trial.stack, trial.settings.namespace, hot=True, kept=False)
+            kept_meanwhile = trial.drain("kept")
         fresh_again = trial.probe(witness)
         exact_again = fresh_again + trial.drain("hot")
     witness.close()
-    drained = trial.drain("hot")
-    verdict, restarts = trial.judge("hot", witness.acknowledged), trial.restarts("hot")
+    drained = trial.drain("hot", "kept")
+    wait_for_stores(trial.stack, trial.settings.namespace, hot=False, kept=False)
+    hot, kept = (trial.judge(name, witness.acknowledged) for name in ("hot", "kept"))
+    restarts = {name: trial.restarts(name) for name in ("hot", "kept")}
     trial.report(
         f"redis {hurt.__name__}",
+        kept_drained_meanwhile_s=kept_meanwhile,
         fresh_again_s=fresh_again,
         exact_again_s=exact_again,
         drained_after_load_s=drained,
         restarts=restarts,
-        **verdict.figures(),
+        kept_right=kept.right,
+        **hot.figures(),
     )
-    assert verdict.right, verdict.examples
-    assert restarts == 0
+    assert hot.right, hot.examples
+    assert kept.right, kept.examples
+    assert restarts == {"hot": 0, "kept": 0}
 
 
 @pytest.mark.parametrize("hurt", [killed, frozen])
@@ -65,9 +74,12 @@ def test_cassandra_is_exact_after_it_heals_and_hot_does_not_notice(
         with hurt(trial.stack, "cassandra"):
             meanwhile = [trial.probe(witness) for _ in range(5)]
             time.sleep(0 if hurt is killed else SECONDS)
+            if hurt is frozen:
+                wait_for_stores(trial.stack, trial.settings.namespace, hot=False, kept=True)
         exact_again = trial.drain("kept")
     witness.close()
     drained = trial.drain("hot", "kept")
+    wait_for_stores(trial.stack, trial.settings.namespace, hot=False, kept=False)
     hot, kept = (trial.judge(name, witness.acknowledged) for name in ("hot", "kept"))
     restarts = {name: trial.restarts(name) for name in ("hot", "kept")}
     trial.report(

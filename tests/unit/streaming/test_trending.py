@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import pytest
 
@@ -77,9 +76,10 @@ class CountingStore(MemoryStore):
         self.asked.append(len(starts))
         return super().read_trending_tiles(level, starts)
 
-    def call(self, work: Callable[[MemoryStore], Any]) -> Any:
-        """As a `PatientStore` calls it."""
-        return work(self)
+    def attempt(self, work: Callable[[MemoryStore], None]) -> bool:
+        """As a `PatientStore` that is never down."""
+        work(self)
+        return True
 
     def top(self, window: Window) -> list[tuple[str, float]]:
         listed = self.read_trending(window.name)
