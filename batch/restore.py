@@ -1,4 +1,4 @@
-"""The landed log as records and recents: what a store is refilled with when all stores are lost.
+"""The landed log as what a store keeps of it: to refill one when all stores are lost.
 
 Read with Arrow, file by file; only what will be kept is held in memory.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from feature_store.settings import Settings
 from feature_store.stores.base import RECENTS_KEPT, Recent, Record
 from feature_store.tiles import Version
 from feature_store.topics import INTERACTIONS, ITEMS, PROFILES
+from feature_store.trending import Engagement
 
 POSITION: Final = ["append_time", "offset", "reason"]
 RECENT: Final = ["event_id", "type", "item_id", "quantity", "price_minor", "query"]
@@ -43,11 +45,12 @@ def records(settings: Settings, lake: Lake) -> Iterator[Record]:
 
 
 def recents(settings: Settings, lake: Lake) -> Iterator[tuple[str, Recent]]:
-    """The newest interactions of each actor, of copies the first in the log."""
-    kept: dict[str, dict[str, Placed]] = defaultdict(dict)
+    """The newest interactions of each actor since an erasure, of copies the first in the log."""
+    erased, kept = _erased(settings, lake), defaultdict[str, dict[str, Placed]](dict)
     columns = [*POSITION, "actor", "event_time", *RECENT]
     for row in _rows(lake, settings.topic(INTERACTIONS.name), columns):
-        if row["append_time"] - row["event_time"] <= settings.horizon_ms:
+        late = row["append_time"] - row["event_time"] > settings.horizon_ms
+        if not late and row["append_time"] > erased.get(row["actor"], 0):
             mine = kept[row["actor"]]
             recent = Recent(row["event_time"], *(row[name] for name in RECENT))
             placed = (row["append_time"], row["offset"], recent)
@@ -58,13 +61,41 @@ def recents(settings: Settings, lake: Lake) -> Iterator[tuple[str, Recent]]:
         yield from ((actor, recent) for _, _, recent in _newest(mine))
 
 
+def engagement(settings: Settings, lake: Lake, since: int) -> Iterator[Engagement]:
+    """What counts of the interactions since `since` (ms), of copies the first in the log."""
+    first: dict[tuple[str, str], tuple[int, int, Engagement]] = {}
+    columns = dict.fromkeys([*POSITION, "event_id", *Engagement._fields])
+    for row in _rows(lake, settings.topic(INTERACTIONS.name), [*columns], since):
+        event = Engagement(*(row[name] for name in Engagement._fields))
+        lag = event.append_time - event.event_time
+        if event.event_time >= since and lag <= settings.horizon_ms:
+            placed = event.append_time, row["offset"], event
+            identity = event.actor, row["event_id"]
+            first[identity] = min(first.get(identity, placed), placed)
+    return (event for _, _, event in first.values())
+
+
+def _erased(settings: Settings, lake: Lake) -> dict[str, int]:
+    """When (ms, append time) each user who asked for it was erased last."""
+    asked: dict[str, int] = {}
+    columns = [*POSITION, PROFILES.key, "deleted"]
+    for row in _rows(lake, settings.topic(PROFILES.name), columns):
+        if row["deleted"]:
+            user = row[PROFILES.key]
+            asked[user] = max(asked.get(user, 0), row["append_time"])
+    return asked
+
+
 def _newest(mine: dict[str, Placed]) -> list[Placed]:
     return sorted(mine.values(), key=itemgetter(2), reverse=True)[:RECENTS_KEPT]
 
 
-def _rows(lake: Lake, topic: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The accepted messages of a topic, the columns named."""
+def _rows(
+    lake: Lake, topic: str, columns: Sequence[str], since: int = 0
+) -> Iterator[dict[str, Any]]:
+    """The accepted messages of a topic, the columns named, of the day of `since` and later."""
     landed = lake.landed(topic)
-    for path in map(landed.path, landed.files):
+    day = str(datetime.fromtimestamp(since / 1000, UTC).date())
+    for path in map(landed.path, landed.since(day)):
         for batch in pq.ParquetFile(path).iter_batches(columns=list(columns)):
             yield from (row for row in batch.to_pylist() if row["reason"] is None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from feature_store.stores.base import TrendingTile
-from feature_store.tiles import DAY_1, HOUR_1, MINUTES_5, Window
+from feature_store.tiles import DAY_1, HOUR_1, MINUTES_5, Level, Version, Window
 
 #: The windows that have a list.
 TRENDING: Final = (MINUTES_5, HOUR_1, DAY_1)
@@ -23,6 +24,37 @@ LISTED: Final = 50
 EVERYWHERE: Final = ""
 #: What counts as a country; what else an event may say makes no list.
 COUNTRY: Final = "^[A-Z]{2}$"
+
+
+class Engagement(NamedTuple):
+    """What of an interaction makes a trend; times in ms."""
+
+    actor: str
+    item_id: str
+    country: str
+    weight: int
+    event_time: int
+    append_time: int
+
+
+def fold(events: Iterable[Engagement], epoch: int = 0) -> Iterator[TrendingTile]:
+    """The tiles of interactions that count, each given once: what Flink's SQL is held against.
+
+    An event of a country counts there too, and each actor is capped there again.
+    """
+    shares: dict[tuple[Level, int, str, str], dict[str, list[int]]] = defaultdict(dict)
+    levels = {window.level for window in TRENDING}
+    for event in events:
+        places = [EVERYWHERE, *([event.country] if re.search(COUNTRY, event.country) else [])]
+        for level in levels:
+            if event.item_id and event.append_time - event.event_time <= level.span_ms:
+                for place in places:
+                    tile = shares[level, level.start(event.event_time), event.item_id, place]
+                    tile.setdefault(event.actor, []).append(event.weight)
+    for (level, start, item, place), actors in shares.items():
+        version = Version.of_tile(start, epoch, sum(map(len, actors.values())))
+        weight = sum(max(-CAP, min(CAP, sum(mine))) for mine in actors.values())
+        yield TrendingTile(level, version, item, weight, place)
 
 
 def in_country(country: str) -> str:

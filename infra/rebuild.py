@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
 
 from batch.lake import Lake
 from batch.recount import recounted_tiles
-from batch.restore import recents, records
+from batch.restore import engagement, recents, records
+from feature_store.declaration import Entity
 from feature_store.events import MAX_FUTURE_MS
 from feature_store.settings import Settings
 from feature_store.stores.base import Recent, Record, Store, TrendingList, TrendingTile
 from feature_store.tiles import Level, Tile
-from feature_store.trending import POPULAR, TRENDING
+from feature_store.trending import POPULAR, TRENDING, fold
 
 T = TypeVar("T")
 #: What one round trip carries.
@@ -29,9 +31,9 @@ Tell = Callable[[str, int], None]
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything that a store holds; read as it is written."""
+    """Everything that a store holds; read as it is written, and records twice."""
 
-    records: Iterable[Record]
+    records: Callable[[], Iterable[Record]]
     tiles: Iterable[Tile]
     recents: Iterable[tuple[str, Recent]]
     trending_tiles: Iterable[TrendingTile] = ()
@@ -43,7 +45,7 @@ def from_store(store: Store, now: int) -> Parts:
     names = [*(window.name for window in TRENDING), POPULAR]
     lists = (store.read_trending(name) for name in names)
     return Parts(
-        records=store.scan_records(),
+        records=store.scan_records,
         tiles=store.scan_tiles(),
         recents=store.scan_recents(),
         trending_tiles=_trending_tiles(store, now),
@@ -51,28 +53,41 @@ def from_store(store: Store, now: int) -> Parts:
     )
 
 
-def from_lake(settings: Settings) -> Parts:
-    """What the landed log and its latest recount say.
+def from_lake(settings: Settings, now: int) -> Parts:
+    """What the landed log and its latest recount say `now` (ms).
 
-    Trending is left out: its tiles live a day, and the stream makes them again.
+    Lists are left out: the stream makes those of what trends from the tiles, within a minute, and
+    the nightly that of what sells.
     """
     lake = Lake(settings.lake)
+    oldest = now - max(window.level.span_ms for window in TRENDING)
     return Parts(
-        records=records(settings, lake),
+        records=partial(records, settings, lake),
         tiles=(
             replace(tile, version=replace(tile.version, epoch=settings.epoch))
             for tile in recounted_tiles(lake)
         ),
         recents=recents(settings, lake),
+        trending_tiles=(
+            tile
+            for tile in fold(engagement(settings, lake, oldest), settings.epoch)
+            if tile.version.moment in _starts(tile.level, now)
+        ),
     )
 
 
 def rebuild(into: Store, parts: Parts, tell: Tell) -> None:
-    """Writes the parts; records first, because an erasure forgets what else there is of a user."""
-    _write("records", into.write_records, parts.records, tell)
+    """Writes the parts, so that answers keep coming as if nothing was lost.
+
+    Erasures come first, because they forget what else there is of a user; profiles last, because
+    whoever asks takes a store that knows one for a store that knows the user, and asks no other.
+    """
+    others = (record for record in parts.records() if not _is_profile(record))
+    _write("records", into.write_records, others, tell)
     _write("tiles", into.write_tiles, parts.tiles, tell)
     _write("recents", into.write_recents, parts.recents, tell)
     _write("trending tiles", into.write_trending_tiles, parts.trending_tiles, tell)
+    _write("profiles", into.write_records, filter(_is_profile, parts.records()), tell)
     for listed in parts.trending:
         into.publish_trending(listed)
 
@@ -80,6 +95,10 @@ def rebuild(into: Store, parts: Parts, tell: Tell) -> None:
 def is_empty(store: Store) -> bool:
     """Whether there is nothing to refill another store from."""
     return next(store.scan_tiles(), None) is None and next(store.scan_records(), None) is None
+
+
+def _is_profile(record: Record) -> bool:
+    return record.kind is Entity.USER and not record.deleted
 
 
 def _write(name: str, write: Callable[[Iterable[T]], None], rows: Iterable[T], tell: Tell) -> None:

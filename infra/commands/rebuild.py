@@ -37,8 +37,9 @@ def run(
     """Refill Redis while the stream and the API go on.
 
     From Cassandra (`kept`) comes everything. From the `lake` the log is landed and recounted
-    first (minutes), then come tiles, descriptions, profiles and recents; trending comes back with
-    the stream. Nothing newer is overwritten, and doing it twice changes nothing.
+    first (minutes), then comes all but lists: the stream publishes what trends within a minute or
+    two, the next nightly what sells. Nothing newer is overwritten, and doing it twice changes
+    nothing. Until a user is refilled, answers about the user come from Cassandra.
     """
     stack = Stack.from_environment()
     console, settings = Console(), stack.settings()
@@ -48,10 +49,10 @@ def run(
         console.print(f"refilling Redis from {chosen}")
         if chosen is Source.LAKE:
             spark_submit(stack, NIGHTLY, ["--recount-only"])
-            parts = from_lake(settings)
+            parts = from_lake(settings, _now())
         else:
             _catch_up(console, stack)
-            parts = from_store(kept, time.time_ns() // 1_000_000)
+            parts = from_store(kept, _now())
         _rebuild(console, hot, parts)
     except StoreUnavailable as gone:
         raise StackError(
@@ -59,6 +60,10 @@ def run(
             "what is written already stays."
         ) from gone
     console.print("Redis is refilled.")
+    if chosen is Source.LAKE:
+        console.print(
+            "The hot job publishes what trends within two minutes; the next nightly what sells."
+        )
 
 
 def _catch_up(console: Console, stack: Stack) -> None:
@@ -83,3 +88,7 @@ def _rebuild(console: Console, into: RedisStore, parts: Parts) -> None:
             progress.update(lines[part], completed=written)
 
         rebuild(into, parts, tell)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feature_store import declaration
-from feature_store.reference import fold
+from feature_store.events import Interaction, decode_interaction
+from feature_store.reference import Message, fold
+from tests.builders import HOUR
 from tests.generative.worlds import HORIZON, WORLDS, Step, messages, shuffled, worlds
 from tests.spec.engines import ENGINES, Tiles
 
@@ -58,6 +62,27 @@ def test_the_worlds_hold_what_can_go_wrong(drawn: list[list[Step]]) -> None:
         assert counts[fate] > len(drawn) // 10, fate
     assert "event_time: from the future" in reasons
     assert counts["sent"] == sum(counts.values()) - counts["sent"]
+
+
+def jumps(log: Sequence[Message]) -> Counter[str]:
+    """How often the clock of an actor has jumped between two interactions, or was ahead."""
+    found, lags = Counter[str](), dict[str, int]()
+    for message in log:
+        event = decode_interaction(message.value, message.append_time)
+        if isinstance(event, Interaction):
+            lag = message.append_time - event.event_time
+            before = lags.get(event.actor, lag)
+            found["back"] += lag - before >= HOUR
+            found["forward"] += before - lag >= HOUR
+            found["ahead"] += lag < 0
+            lags[event.actor] = lag
+    return found
+
+
+def test_the_worlds_hold_clocks_that_jump(drawn: list[list[Step]]) -> None:
+    found = jumps(messages(drawn))
+    for jump in ("back", "forward", "ahead"):
+        assert found[jump] > len(drawn) // 10, found
 
 
 @given(WORLDS, st.randoms(use_true_random=False))

@@ -253,7 +253,7 @@ def test_a_notebook_runs_on_a_night(
     for name, value in {**said(done.settings), "PYTHONPATH": str(REPOSITORY)}.items():
         monkeypatch.setenv(name, value)
     redis = RedisStore.connect(done.settings)
-    rebuild(redis, from_lake(done.settings), lambda part, written: None)
+    rebuild(redis, from_lake(done.settings, NOW), lambda part, written: None)
     redis.close()
     book = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") for cell in book.cells), "store notebooks without outputs"
@@ -342,7 +342,7 @@ def test_a_served_vector_that_is_not_what_the_log_says_keeps_a_model_from_servin
 def fill_redis(settings: Settings) -> None:
     """What the stream would have written by now, and the list that is trending."""
     redis = RedisStore.connect(settings)
-    rebuild(redis, from_lake(settings), lambda part, written: None)
+    rebuild(redis, from_lake(settings, NOW), lambda part, written: None)
     events = [decode_interaction(orjson.dumps(event), NOW) for event in purchases()]
     past = History.build([e for e in events if isinstance(e, Interaction)], {})
     now = time.time_ns() // 1_000_000

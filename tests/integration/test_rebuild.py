@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import pytest
@@ -13,18 +14,23 @@ from typer.testing import CliRunner, Result
 
 from feature_store.declaration import Entity, load
 from feature_store.events import canonical, decode_item, decode_profile
-from feature_store.reference import fold
+from feature_store.reference import Fold
 from feature_store.settings import Settings
 from feature_store.stores.base import Recent, Record, Store, TrendingList, TrendingTile
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
 from feature_store.tiles import DAY, HOUR, MINUTE, Tile, Version
+from feature_store.trending import fold
 from infra.cli import app
+from infra.rebuild import from_store
+from infra.rebuild import rebuild as refill
 from infra.stack.stack import Stack
 from infra.traffic.message import Message
 from infra.traffic.producer import Sender
 from tests.builders import interaction
 from tests.kafka_log import read_log
+from tests.spec.engines import engagement
+from tests.unit.serving.world import ITEMS, World, publish_bundle, recent, record
 
 NOW = time.time_ns() // 1_000_000
 TODAY = DAY.start(NOW)
@@ -112,22 +118,31 @@ def test_a_redis_refilled_from_cassandra_is_what_it_was(shop: Shop) -> None:
     assert shop.dump() == before
 
 
-def test_what_the_stream_has_written_meanwhile_stays(shop: Shop) -> None:
-    def tile(applied: int) -> Tile:
-        version = Version.of_tile(TODAY, 0, applied)
-        return Tile(Entity.USER, "ann", DAY, version, f'{{"views":{applied}}}')
+def tile_of(user: str, applied: int) -> Tile:
+    """A user's views of today."""
+    version = Version.of_tile(TODAY, 0, applied)
+    return Tile(Entity.USER, user, DAY, version, f'{{"views":{applied}}}')
 
-    shop.kept.write_tiles([tile(applied=3)])
-    shop.hot.write_tiles([tile(applied=4)])
+
+def test_what_the_stream_has_written_meanwhile_stays(shop: Shop) -> None:
+    shop.kept.write_tiles([tile_of("ann", applied=3)])
+    shop.hot.write_tiles([tile_of("ann", applied=4)])
     rebuild("--from", "kept")
-    assert [*shop.hot.scan_tiles()] == [tile(applied=4)]
+    assert [*shop.hot.scan_tiles()] == [tile_of("ann", applied=4)]
 
 
 def test_a_redis_refilled_from_the_lake_is_what_the_log_says(shop: Shop) -> None:
     described = b'{"item_id":"milk","title":"Milk","description":"whole","price":0.99}'
     who = b'{"user_id":"ann","segment":"s","language":"de"}'
     sent = [
-        interaction("purchase" if n % 4 else "view", f"u{n % 9}", "milk", at=NOW - n, price=2.5)
+        interaction(
+            "purchase" if n % 4 else "view",
+            f"u{n % 9}",
+            "milk",
+            at=NOW - n,
+            price=2.5,
+            context={"country": "NO" if n % 3 else "Norway"},
+        )
         for n in range(2500)
     ]
     with Sender(shop.settings) as sender:
@@ -138,18 +153,52 @@ def test_a_redis_refilled_from_the_lake_is_what_the_log_says(shop: Shop) -> None
         for one, body in zip(sent + sent[:50], bodies + bodies[:50], strict=True):
             key = str(one.body["user_id"]).encode()  # type: ignore[index]
             sender.send(Message("user-interactions", key, body, 0))
+    with Sender(shop.settings) as sender:
+        sender.send(Message("user-profile-updates", b"u1", None, 0))
 
     assert "from lake" in rebuild().stdout
 
     log = read_log(shop.settings, "user-interactions")
-    declaration = load(shop.settings.features)
-    folded = fold(declaration, log, shop.settings.horizon_ms)
-    assert {*shop.hot.scan_tiles()} == {*folded.tiles()}
+    folded = Fold(load(shop.settings.features), shop.settings.horizon_ms)
+    trends = fold(engagement(folded, log))
+    assert {*shop.hot.scan_tiles()} == {t for t in folded.tiles() if t.entity_id != "u1"}
+    listed = [
+        tile
+        for level in (MINUTE, HOUR)
+        for tile in shop.hot.read_trending_tiles(
+            level, range(level.start(NOW - 4000), NOW, level.ms)
+        )
+    ]
+    assert {*listed} == {*trends}
+    assert {tile.country for tile in listed} == {"", "NO"}
     found = {(record.kind, record.key): record.body for record in shop.hot.scan_records()}
     assert found == {
         (Entity.ITEM, "milk"): canonical(decode_item(described)),  # type: ignore[arg-type]
         (Entity.ITEM, "tea"): "",
         (Entity.USER, "ann"): canonical(decode_profile(who)),  # type: ignore[arg-type]
+        (Entity.USER, "u1"): "",
     }
+    assert shop.hot.read_user("u1").recents == ()
     newest = sorted((one.body["event_time"] for one in sent[3::9]), reverse=True)[:200]  # type: ignore[index]
     assert [one.event_time for one in shop.hot.read_user("u3").recents] == newest
+
+
+def test_answers_keep_coming_and_forget_nothing_while_redis_is_refilled(shop: Shop) -> None:
+    """Zoe has a profile, and last night's bundle does not know her."""
+    for store in (shop.hot, shop.kept):
+        zoe = Record(Entity.USER, "zoe", Version(NOW, 0, 0), '{"segment":"s"}')
+        store.write_records([*map(record, ITEMS), zoe])
+        store.write_tiles([tile_of("zoe", applied=1)])
+        store.write_recents([("zoe", recent("milk"))])
+    publish_bundle(shop.settings.bundles)
+    world = World(shop.settings.bundles, shop.hot, shop.kept, kept_deadline_s=10).settle()
+    before, said = world.list_for("zoe"), list[dict[str, Any]]()
+    shop.lose()
+    parts = from_store(shop.kept, NOW)
+    refill(shop.hot, parts, lambda part, written: said.append(world.list_for("zoe")))
+    said.append(world.list_for("zoe"))
+    assert {answer["last_event_id"] for answer in (before, *said)} == {"view-milk"}
+    whence = [answer["features_from"] for answer in said]
+    assert whence == sorted(whence)
+    assert whence.count("cassandra") > 3
+    assert before["features_from"] == whence[-1] == "redis"

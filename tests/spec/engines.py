@@ -14,8 +14,9 @@ import orjson
 
 from feature_store.declaration import Declaration, Entity
 from feature_store.events import Interaction, InvalidEvent, decode_interaction
-from feature_store.reference import Message, fold
+from feature_store.reference import Fold, Message, fold
 from feature_store.tiles import HOUR_MS, LEVEL_OF_MS, Total
+from feature_store.trending import Engagement
 from tests.flink import arrived, local_flink
 
 #: (entity, id, level code, start) -> (events applied, body)
@@ -104,6 +105,15 @@ def flink(horizon_ms: int, messages: Sequence[Message], **options: str) -> Any:
     applied = steps.first_copies(t_env, accepted, horizon_ms, remembered_ms=HOUR_MS)
     t_env.create_temporary_view("applied", applied)
     return t_env
+
+
+def engagement(state: Fold, messages: Sequence[Message]) -> list[Engagement]:
+    """What of the messages makes trends, by the reference: what a new state applies."""
+    return [
+        Engagement(e.actor, e.item_id, e.country, e.weight, e.event_time, message.append_time)
+        for message in messages
+        if (e := state.add(message))
+    ]
 
 
 def decoded(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -162,6 +162,26 @@ EXAMPLES = [
         },
     ),
     Example(
+        "a clock that jumps is believed unless it is far ahead, and stops nobody when it is back",
+        [
+            view("ann", "milk", at=NOON),
+            view("ann", "milk", at=NOON - HOUR, arrives=NOON + MINUTE),
+            view("ann", "milk", at=NOON + 6 * MINUTE, arrives=NOON + 2 * MINUTE),
+            view("ann", "milk", at=NOON + HOUR, arrives=NOON + 3 * MINUTE),
+            view("ann", "milk", at=NOON + 4 * MINUTE),
+        ],
+        {
+            ("user", "ann", "m", NOON): {"views": 1, "engagement": 1},
+            ("user", "ann", "m", NOON - HOUR): {"views": 1, "engagement": 1},
+            ("user", "ann", "m", NOON + 6 * MINUTE): {"views": 1, "engagement": 1},
+            ("user", "ann", "m", NOON + 4 * MINUTE): {"views": 1, "engagement": 1},
+            ("user", "ann", "h", NOON - HOUR): {"views": 1},
+            ("user", "ann", "h", NOON): {"views": 3},
+            ("user", "ann", "h", NOON + HOUR): None,
+            ("item", "milk", "d", MIDNIGHT): {"views": 4, "engagement": 4, "actors": {"ann"}},
+        },
+    ),
+    Example(
         "a search belongs to a user and to no item",
         [search("ann", at=NOON, query="oat milk"), view("ann", "milk", at=NOON)],
         {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from feature_store import declaration
+from feature_store.reference import Fold
 from feature_store.stores.base import TrendingTile
-from feature_store.tiles import MINUTE, MINUTE_MS, Version
-from feature_store.trending import CAP
+from feature_store.tiles import LEVEL_OF_MS, MINUTE, MINUTE_MS, Version
+from feature_store.trending import CAP, fold
 from streaming import trending
-from tests.builders import NOON, Sent, dislike, log_of, purchase, view
-from tests.spec.engines import flink
+from tests.builders import DAY, HOUR, NOON, Sent, dislike, log_of, purchase, search, view
+from tests.spec.engines import engagement, flink
 from tests.spec.examples import HORIZON
 
 #: (item, country) -> (events applied, weight), in the minute of noon.
@@ -32,22 +34,41 @@ LOG = [
     at_home(view("eve", "tea", at=NOON + 7), "NO"),
     at_home(view("eve", "rye", at=NOON + 7), "Norway"),
     view("ann", "milk", at=NOON + MINUTE_MS),
+    search("ann", at=NOON, query="tea"),
+    (late := view("bob", "rye", at=NOON, arrives=NOON + 2 * HOUR)),
+    late.again(),
+    view("eve", "rye", at=NOON, arrives=NOON + 2 * DAY),
 ]
 
 
 @pytest.fixture(scope="module")
-def weights() -> Weights:
-    found: dict[str, tuple[int, int]] = {}
+def tiles() -> set[TrendingTile]:
+    """What Flink makes of the log."""
+    found: dict[tuple[int, int, str], tuple[int, int]] = {}
     query = trending.tiles(since=0)
     with flink(HORIZON, log_of(LOG)).execute_sql(query).collect() as changes:
         for ms, start, member, applied, weight in changes:
-            if (ms, start) == (MINUTE.ms, NOON):
-                found[member] = max(found.get(member, (0, 0)), (applied, weight))
-    tiles = (
-        TrendingTile.of_member(MINUTE, member, f"{Version(NOON, 0, applied).encode()}{weight}")
-        for member, (applied, weight) in found.items()
-    )
-    return {(t.item_id, t.country): (t.version.sequence, t.weight) for t in tiles}
+            address = (ms, start, member)
+            found[address] = max(found.get(address, (0, 0)), (applied, weight))
+    return {
+        TrendingTile.of_member(
+            LEVEL_OF_MS[ms], member, f"{Version.of_tile(start, 0, applied).encode()}{weight}"
+        )
+        for (ms, start, member), (applied, weight) in found.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def weights(tiles: set[TrendingTile]) -> Weights:
+    noon = (tile for tile in tiles if (tile.level, tile.version.moment) == (MINUTE, NOON))
+    return {(t.item_id, t.country): (t.version.applied, t.weight) for t in noon}
+
+
+def test_flink_makes_the_tiles_that_python_makes(tiles: set[TrendingTile]) -> None:
+    reference = Fold(declaration.load("feature_store.features"), HORIZON)
+    assert tiles == {*fold(engagement(reference, log_of(LOG)))}
+    assert len({tile.level for tile in tiles if tile.item_id == "milk"}) == 2
+    assert len({tile.level for tile in tiles if tile.item_id == "rye" and tile.weight > 1}) == 1
 
 
 def test_an_item_weighs_what_different_actors_did_with_it(weights: Weights) -> None:

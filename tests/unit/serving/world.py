@@ -246,13 +246,14 @@ class World:
     kafka: FakeKafka = field(default_factory=FakeKafka)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     letters: FakeLetters = field(default_factory=FakeLetters)
+    kept_deadline_s: float = 0.2
 
     def __post_init__(self) -> None:
         self.telemetry = Telemetry()
         pause_s = self.rules.pause_s
         self.hot_guard = Guard("redis", self.telemetry, self.hot, pause_s=pause_s)
         self.kept_guard = Guard(
-            "cassandra", self.telemetry, self.kept, deadline_s=0.2, pause_s=pause_s
+            "cassandra", self.telemetry, self.kept, self.kept_deadline_s, pause_s=pause_s
         )
         stores = Ladder(self.hot_guard, self.kept_guard)
         outside = Outside(stores, stores, self.kafka, self.registry, self.root, self.letters)
