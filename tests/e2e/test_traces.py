@@ -38,8 +38,8 @@ def test_a_click_is_one_trace_up_to_the_written_feature_and_the_answer_links_to_
     assert (written.name, written.service) == ("feature written", "millrace-streaming")
     assert (written.parent_id, written.attributes["millrace.event_id"]) == (span_id, event_id)
     assert answer.links == [(trace_id, span_id)]
-    # Kafka's clock has milliseconds.
-    assert accepted.start - MS <= written.start <= written.end <= answer.end
+    # Kafka's clock has milliseconds; an answer may come before the sink has seen its own success.
+    assert accepted.start - MS <= written.start <= min(written.end, answer.end)
 
 
 def test_without_a_collector_clicks_are_written_and_no_job_restarts(
