@@ -50,6 +50,18 @@ def of_job(title: str) -> str:
     return f'job_name="{title.replace("-", "_")}"'
 
 
+def restarts(stack: Stack, title: str) -> int:
+    """How often Flink has restarted a running job since it was submitted.
+
+    As the job manager counts: its REST API answers with what it fetched some time before.
+    """
+    counted = reads(
+        scrape(stack, "flink-jobmanager"), "flink_jobmanager_job_numRestarts", of_job(title)
+    )
+    assert counted is not None, f"no job is called {title}"
+    return int(counted)
+
+
 def wait_for_stores(stack: Stack, namespace: str, **down: bool) -> None:
     """Scrapes until each deployment says whether its store is down."""
     telling = {False: (0.0).__eq__, True: (0.0).__lt__}

@@ -16,7 +16,6 @@ from feature_store.reference import Fold, Message, fold
 from feature_store.settings import Settings
 from infra.drain import drain, end_offsets
 from infra.stack.http import call_json
-from infra.stack.jobs import require_live
 from infra.stack.spark import NIGHTLY, spark_submit
 from infra.stack.stack import Stack
 from infra.stack.streaming import deploy
@@ -24,6 +23,7 @@ from infra.traffic.faults import Faults
 from infra.traffic.simulation import SimulationReport, made_up_world, simulate_past
 from tests.collector import Collector, collecting
 from tests.kafka_log import read_log
+from tests.scrape import restarts
 
 EVENTS, DAYS = 12_000, 21.0
 DEPLOYMENTS = ("hot", "kept")
@@ -55,14 +55,7 @@ class Pipeline:
 
     def restarts(self, deployment: str) -> int:
         """How often the job began again."""
-        job = require_live(self.stack, f"{self.settings.namespace}-{deployment}")
-        url = self.stack.environment()["MILLRACE_FLINK"]
-        deadline = time.monotonic() + 30  # Flink gathers metrics when first asked for them
-        while not (told := call_json(f"{url}/jobs/{job.id}/metrics?get=numRestarts")):
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-        (metric,) = told
-        return int(metric["value"])
+        return restarts(self.stack, f"{self.settings.namespace}-{deployment}")
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ from tests.faults.cluster import PATIENCE_S
 from tests.faults.load import Position, Witness, view
 from tests.faults.oracle import Verdict, judge
 from tests.kafka_log import read_log
+from tests.scrape import restarts
 
 #: Of everything random in a trial.
 SEED = 7
@@ -132,9 +133,7 @@ class Trial:
 
     def restarts(self, deployment: str) -> int:
         """How often Flink has restarted the job since it was submitted."""
-        job = require_live(self.stack, f"{self.settings.namespace}-{deployment}")
-        url = f"{self.stack.environment()['MILLRACE_FLINK']}/jobs/{job.id}"
-        return int(call_json(f"{url}/metrics?get=numRestarts")[0]["value"])
+        return restarts(self.stack, f"{self.settings.namespace}-{deployment}")
 
     def wait_for(self, true: Callable[[], bool], what: str) -> float:
         """Asks until it is true; fails after `PATIENCE_S`; returns the seconds."""
