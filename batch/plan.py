@@ -28,4 +28,7 @@ def plans(queries: Sequence[str], horizon_ms: int) -> list[str]:
         landed.createOrReplaceTempView("landed")
         for view, horizon in (("applied", horizon_ms), ("ever", compiler.EVER)):
             spark.sql(compiler.applied("landed", horizon)).createOrReplaceTempView(view)
-        return [str(spark.sql(f"EXPLAIN FORMATTED {query}").collect()[0][0]) for query in queries]
+        told = [str(spark.sql(f"EXPLAIN FORMATTED {query}").collect()[0][0]) for query in queries]
+        for view in ("landed", "applied", "ever"):
+            spark.catalog.dropTempView(view)
+        return told

@@ -1,6 +1,6 @@
 """The landed log as what a store keeps of it: to refill one when all stores are lost.
 
-Read with Arrow, file by file; only what will be kept is held in memory.
+Read with Arrow, file by file. What will be kept is held in memory, and a day of interactions.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def recents(settings: Settings, lake: Lake) -> Iterator[tuple[str, Recent]]:
 
 
 def engagement(settings: Settings, lake: Lake, since: int) -> Iterator[Engagement]:
-    """What counts of the interactions since `since` (ms), of copies the first in the log."""
+    """What counts of the interactions since `since` (ms), of copies the first in the log.
+
+    All of them are held in memory: about a day.
+    """
     first: dict[tuple[str, str], tuple[int, int, Engagement]] = {}
     columns = dict.fromkeys([*POSITION, "event_id", *Engagement._fields])
     for row in _rows(lake, settings.topic(INTERACTIONS.name), [*columns], since):

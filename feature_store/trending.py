@@ -42,7 +42,8 @@ def fold(events: Iterable[Engagement], epoch: int = 0) -> Iterator[TrendingTile]
 
     An event of a country counts there too, and each actor is capped there again.
     """
-    shares: dict[tuple[Level, int, str, str], dict[str, list[int]]] = defaultdict(dict)
+    #: Of each tile, by actor: how many events, and what they weigh.
+    shares: dict[tuple[Level, int, str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
     levels = {window.level for window in TRENDING}
     for event in events:
         places = [EVERYWHERE, *([event.country] if re.search(COUNTRY, event.country) else [])]
@@ -50,10 +51,11 @@ def fold(events: Iterable[Engagement], epoch: int = 0) -> Iterator[TrendingTile]
             if event.item_id and event.append_time - event.event_time <= level.span_ms:
                 for place in places:
                     tile = shares[level, level.start(event.event_time), event.item_id, place]
-                    tile.setdefault(event.actor, []).append(event.weight)
+                    count, weight = tile.get(event.actor, (0, 0))
+                    tile[event.actor] = count + 1, weight + event.weight
     for (level, start, item, place), actors in shares.items():
-        version = Version.of_tile(start, epoch, sum(map(len, actors.values())))
-        weight = sum(max(-CAP, min(CAP, sum(mine))) for mine in actors.values())
+        version = Version.of_tile(start, epoch, sum(count for count, _ in actors.values()))
+        weight = sum(max(-CAP, min(CAP, mine)) for _, mine in actors.values())
         yield TrendingTile(level, version, item, weight, place)
 
 

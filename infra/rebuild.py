@@ -60,7 +60,8 @@ def from_lake(settings: Settings, now: int) -> Parts:
     the nightly that of what sells.
     """
     lake = Lake(settings.lake)
-    oldest = now - max(window.level.span_ms for window in TRENDING)
+    starts = {window.level: _starts(window.level, now) for window in TRENDING}
+    oldest = min(kept[0] for kept in starts.values())
     return Parts(
         records=partial(records, settings, lake),
         tiles=(
@@ -71,13 +72,13 @@ def from_lake(settings: Settings, now: int) -> Parts:
         trending_tiles=(
             tile
             for tile in fold(engagement(settings, lake, oldest), settings.epoch)
-            if tile.version.moment in _starts(tile.level, now)
+            if tile.version.moment in starts[tile.level]
         ),
     )
 
 
 def rebuild(into: Store, parts: Parts, tell: Tell) -> None:
-    """Writes the parts, so that answers keep coming as if nothing was lost.
+    """Writes the parts in an order that lets answers go on from the other store.
 
     Erasures come first, because they forget what else there is of a user; profiles last, because
     whoever asks takes a store that knows one for a store that knows the user, and asks no other.

@@ -155,7 +155,7 @@ def _arrived(
         kafka=settings.kafka,
         group=group,
         startup=startup,
-        traceparent=TRACED if settings.traces else UNTRACED,
+        traceparent=TRACED if settings.traces and topic is INTERACTIONS else UNTRACED,
     )
     t_env.execute_sql(source)
     return t_env.sql_query(ARRIVED.format(table=topic.name))

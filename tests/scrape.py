@@ -55,11 +55,14 @@ def restarts(stack: Stack, title: str) -> int:
 
     As the job manager counts: its REST API answers with what it fetched some time before.
     """
-    counted = reads(
-        scrape(stack, "flink-jobmanager"), "flink_jobmanager_job_numRestarts", of_job(title)
-    )
-    assert counted is not None, f"no job is called {title}"
-    return int(counted)
+    deadline = time.monotonic() + 30  # a job manager that came back has to find its jobs first
+    while time.monotonic() < deadline:
+        page = scrape(stack, "flink-jobmanager")
+        counted = reads(page, "flink_jobmanager_job_numRestarts", of_job(title))
+        if counted is not None:
+            return int(counted)
+        time.sleep(0.5)
+    pytest.fail(f"no job is called {title}")
 
 
 def wait_for_stores(stack: Stack, namespace: str, **down: bool) -> None:

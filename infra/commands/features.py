@@ -77,6 +77,10 @@ def explain(
     settings = Stack.from_environment().settings()
     declared = _declared(settings)
     found = _find(declared, name, entity)
+    if item and not (key and isinstance(found, Derived) and found.about == "pair"):
+        raise StackError("--item goes with --id USER, for a column that is derived for a pair.")
+    if plan and isinstance(found, Derived):
+        raise StackError(f"{name} is derived when it is read: Spark has no plan for it.")
     if isinstance(found, Derived):
         _explain_derived(found)
     else:

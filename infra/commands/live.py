@@ -1,4 +1,7 @@
-"""What a feature is now, from what Redis keeps: read by the functions that serving reads it by."""
+"""What a feature is now, from what Redis keeps: read by the functions that serving reads it by.
+
+What serving knows a little before the stream has written it (`accepted`) is left out.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ def run(
     From Cassandra (`kept`) comes everything. From the `lake` the log is landed and recounted
     first (minutes), then comes all but lists: the stream publishes what trends within a minute or
     two, the next nightly what sells. Nothing newer is overwritten, and doing it twice changes
-    nothing. Until a user is refilled, answers about the user come from Cassandra.
+    nothing. Until a user is refilled, answers about the user come from Cassandra, unless
+    the user is new since last night and does something meanwhile.
     """
     stack = Stack.from_environment()
     console, settings = Console(), stack.settings()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from infra.stack.ports import require_free
 from infra.stack.serving import Serving
 from infra.stack.stack import Stack
 from serving.units import Unit
@@ -39,6 +40,7 @@ def serve(
     stack = Stack.from_environment()
     ports = {**stack.ports, "serving": port} if port else stack.ports
     service = Serving(stack.home, ports, stack.environment(), workers)
+    require_free("serving", ports["serving"])
     service.prepare()
     environment = {**os.environ, **service.environment, **service.extra_environment()}
     if only:

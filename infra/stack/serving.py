@@ -22,18 +22,17 @@ EDGE: Final = (
     "--no-server-header", "--timeout-worker-healthcheck", "30", "--factory",
     "serving.app:create_app",
 )  # fmt: skip
-
-
-#: How many processes there are in all, those of other machines too; of a stack, how many it starts.
+#: How many processes there are in all, those of other machines that share a quota too.
 WORKERS: Final = "MILLRACE_SERVING_WORKERS"
+#: How many of them a stack starts.
+PROCESSES: Final = "MILLRACE_SERVING_PROCESSES"
 
 
-def together(workers: int, counts: Path) -> dict[str, str]:
+def as_one(workers: int, counts: Path) -> dict[str, str]:
     """What so many processes behind one port are told, besides, to count as one server.
 
     Their counts lie in the directory named.
     """
-    # Several machines share a quota too: whoever has some says how many processes there are in all.
     told = {WORKERS: os.environ.get(WORKERS, str(workers))}
     return told | ({"PROMETHEUS_MULTIPROC_DIR": str(counts)} if workers > 1 else {})
 
@@ -61,9 +60,9 @@ class Serving(Service):
         """How many there are to be; raises `StackError`."""
         if self.workers is not None:
             return self.workers
-        said = os.environ.get(WORKERS, "1")
+        said = os.environ.get(PROCESSES, "1")
         if not said.isdecimal() or int(said) < 1:
-            raise StackError(f"{WORKERS} is {said!r}: say how many processes, 1 or more.")
+            raise StackError(f"{PROCESSES} is {said!r}: say how many processes, 1 or more.")
         return int(said)
 
     @property
@@ -101,7 +100,7 @@ class Serving(Service):
             ),
         }
         chosen = {name: os.environ.get(name, value) for name, value in local.items()}
-        return chosen | together(self.processes, self.counts)
+        return chosen | as_one(self.processes, self.counts)
 
     def answers(self) -> bool:
         """The process says it lives."""

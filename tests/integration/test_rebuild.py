@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -183,15 +184,17 @@ def test_a_redis_refilled_from_the_lake_is_what_the_log_says(shop: Shop) -> None
     assert [one.event_time for one in shop.hot.read_user("u3").recents] == newest
 
 
-def test_answers_keep_coming_and_forget_nothing_while_redis_is_refilled(shop: Shop) -> None:
+def test_answers_keep_coming_and_forget_nothing_while_redis_is_refilled(
+    shop: Shop, tmp_path: Path
+) -> None:
     """Zoe has a profile, and last night's bundle does not know her."""
     for store in (shop.hot, shop.kept):
         zoe = Record(Entity.USER, "zoe", Version(NOW, 0, 0), '{"segment":"s"}')
         store.write_records([*map(record, ITEMS), zoe])
         store.write_tiles([tile_of("zoe", applied=1)])
         store.write_recents([("zoe", recent("milk"))])
-    publish_bundle(shop.settings.bundles)
-    world = World(shop.settings.bundles, shop.hot, shop.kept, kept_deadline_s=10).settle()
+    publish_bundle(tmp_path)
+    world = World(tmp_path, shop.hot, shop.kept, kept_deadline_s=10).settle()
     before, said = world.list_for("zoe"), list[dict[str, Any]]()
     shop.lose()
     parts = from_store(shop.kept, NOW)

@@ -22,7 +22,7 @@ from feature_store.settings import Settings
 from feature_store.stores.base import Store
 from feature_store.stores.cassandra import CassandraStore
 from feature_store.stores.redis import RedisStore
-from infra.stack.serving import EDGE, emptied, together
+from infra.stack.serving import EDGE, as_one, emptied
 from models.registry import Registry
 from tests.unit.serving.world import HISTORY, ITEMS, ids, publish_bundle, recent, record, trending
 
@@ -57,7 +57,7 @@ def serving(
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
-            env=os.environ | said | together(workers, counts) | environment,
+            env=os.environ | said | as_one(workers, counts) | environment,
             stdout=output,
             stderr=output,
         )

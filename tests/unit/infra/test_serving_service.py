@@ -10,14 +10,14 @@ from uvicorn.main import main as uvicorn
 
 from infra.stack.errors import StackError
 from infra.stack.service import Service
-from infra.stack.serving import WORKERS
+from infra.stack.serving import PROCESSES, WORKERS
 from infra.stack.stack import Stack
 
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     """As `millrace up` starts it, where the environment of a platform wants five processes."""
-    for name in (WORKERS, "PROMETHEUS_MULTIPROC_DIR"):
+    for name in (WORKERS, PROCESSES, "PROMETHEUS_MULTIPROC_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path))
     monkeypatch.setenv("WEB_CONCURRENCY", "5")
@@ -41,7 +41,7 @@ def test_no_process_is_started_that_nobody_counts(service: Service) -> None:
 def test_several_are_counted_together_from_zero(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(WORKERS, "3")
+    monkeypatch.setenv(PROCESSES, "3")
     counts = Path(service.extra_environment()["PROMETHEUS_MULTIPROC_DIR"])
     counts.mkdir(parents=True)
     (counts / "counter_1.db").touch()
@@ -55,7 +55,7 @@ def test_several_are_counted_together_from_zero(
 def test_a_number_that_is_none_is_refused_with_words(
     service: Service, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
-    monkeypatch.setenv(WORKERS, said)
+    monkeypatch.setenv(PROCESSES, said)
     with pytest.raises(StackError, match="how many processes"):
         service.prepare()
     assert service.link

@@ -114,7 +114,7 @@ final class Spans implements AutoCloseable {
     try {
       post(some);
       out = false;
-    } catch (IOException failure) {
+    } catch (IOException | RuntimeException failure) {
       lost.inc(some.size());
       if (!out) {
         LOG.warn("spans are lost until the collector takes them again: {}", failure.toString());

@@ -76,10 +76,10 @@ final class StoreWriter<R> implements SinkWriter<RowData> {
   @Override
   public void close() {
     sender.shutdownNow();
-    shape.close();
     if (spans != null) {
       spans.close();
     }
+    shape.close();
   }
 
   private void add(R row) throws IOException, InterruptedException {
