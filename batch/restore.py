@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, Final
 
 import pyarrow.parquet as pq
 
+from batch.day_profile import day_of
 from batch.lake import Lake
 from feature_store.declaration import Entity
 from feature_store.events import canonical, decode_item, decode_profile
@@ -98,7 +98,6 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """The accepted messages of a topic, the columns named, of the day of `since` and later."""
     landed = lake.landed(topic)
-    day = str(datetime.fromtimestamp(since / 1000, UTC).date())
-    for path in map(landed.path, landed.since(day)):
+    for path in map(landed.path, landed.since(day_of(since))):
         for batch in pq.ParquetFile(path).iter_batches(columns=list(columns)):
             yield from (row for row in batch.to_pylist() if row["reason"] is None)

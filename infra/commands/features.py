@@ -89,9 +89,9 @@ def explain(
         return
     with live.redis(settings) as store:
         if isinstance(found, Derived):
-            whose = f"user {key} and item {item}" if found.about == "pair" else None
-            typer.echo(f"-- Redis: {whose or f'{found.about} {key}'}, now")
-            typer.echo(live.derived(store, declared, found, key, item, _now()))
+            line = live.derived(store, declared, found, key, item, _now())
+            whose = f"user {key} and item {item}" if item else f"{found.about} {key}"
+            typer.echo(f"-- Redis: {whose}, now\n{line}")
         else:
             typer.echo(f"-- Redis: {found.entity} {key}, now")
             for line in live.windowed(store, found, key, _now()):
