@@ -101,6 +101,10 @@ def figures(rate: int, achieved: int, clicked: Sequence[float]) -> dict[str, Any
         "p95_ms": p95,
         "p99_ms": p99,
         "max_ms": round(max(clicked)),
+        "p95_ms_by_minute": [
+            round(float(np.percentile(clicked[begun : begun + 60], 95)))
+            for begun in range(0, len(clicked), 60)
+        ],
     }
 
 
