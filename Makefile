@@ -49,7 +49,7 @@ schemas: setup ## Write docs/schemas from the contracts
 bench-packages:
 	@infra/setup.sh bench
 
-bench: bench-packages ## Run every benchmark (about an hour); each prints its figures as one JSON line
+bench: bench-packages ## Run every benchmark (hours); each prints its figures as one JSON line
 	@for one in benchmarks/bench_*.py; do $(BIN)/python $$one || exit 1; done
 
 bench-ingest: bench-packages ## Events a second into the stores: ours, and what one would write instead
@@ -70,7 +70,7 @@ bench-candidates: bench-packages ## The best of a million items for a user: reca
 bench-serving: bench-packages ## Recommendations a second and their latency: ours, and a tutorial's server
 	@$(BIN)/python benchmarks/bench_serving.py $(ARGS)
 
-bench-overload: bench-packages ## Four times the load that serving can take: what still gets through
+bench-overload: bench-packages ## Two and four times the load that serving can take: what still gets through
 	@$(BIN)/python benchmarks/bench_overload.py $(ARGS)
 
 bench-ranking: bench-packages ## The served list against every single source; live against nightly; cold starts

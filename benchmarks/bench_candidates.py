@@ -28,6 +28,9 @@ from models.topk import top
 
 TOP: Final = 200
 JUDGED: Final = 20
+#: A library searches ever wider, twice as wide each time, until it finds this share, or so wide.
+NEAR: Final = 0.95
+WIDEST: Final = 16
 QUERIES: Final = 200
 ROUNDS: Final = 5
 
@@ -43,7 +46,10 @@ def main() -> None:
     queries = learned.users[rng.choice(len(learned.users), QUERIES, replace=False)]
     say(f"{len(items):,} items x {RANK}, {QUERIES} users, the best {TOP}")
     wanted = [top(items @ query, TOP)[0] for query in queries]
-    rows = {name: measured(search, queries, wanted) for name, search in sides(items, options.quick)}
+    rows = {name: measured(search, queries, wanted) for name, search in sides(items)}
+    if not options.quick:
+        for name, wider in libraries(items):
+            rows[name] = nearest(wider, queries, wanted)
     show(rows)
     ours, exact = rows["ours"], rows["exact scan"]
     figures = {
@@ -57,14 +63,12 @@ def main() -> None:
     report("candidates", {**figures, **machine()})
 
 
-def sides(items: Floats, quick: bool) -> Iterator[tuple[str, Search]]:
-    """Every way to search, each built when its turn comes."""
+def sides(items: Floats) -> Iterator[tuple[str, Search]]:
+    """Our ways to search, each built when its turn comes."""
     als = Als.build(Rule(RANK, 1.0, 0.1, 1), items)
     yield "ours", lambda query: als.best(query, TOP)[0]
     yield "exact scan", lambda query: top(items @ query, TOP)[0]
     yield "exact by norm, numpy", by_norm(items)
-    if not quick:
-        yield from libraries(items)
 
 
 def by_norm(items: Floats) -> Search:
@@ -85,10 +89,11 @@ def by_norm(items: Floats) -> Search:
     return search
 
 
-def libraries(items: Floats) -> Iterator[tuple[str, Search]]:
-    """Approximate indexes, with parameters near recall .95 where they reach it."""
+def libraries(items: Floats) -> Iterator[tuple[str, Callable[[int], Search]]]:
+    """Approximate indexes; each with what makes a search of it, so many times as wide."""
     import faiss
     import hnswlib
+    from usearch.index import Index
 
     faiss.omp_set_num_threads(1)
     lists = int(4 * math.sqrt(len(items)))
@@ -101,9 +106,13 @@ def libraries(items: Floats) -> Iterator[tuple[str, Search]]:
     ):  # fmt: skip
         index.train(items[: 40 * lists])
         index.add(items)
-        if name == "faiss IVF":
-            index.nprobe = lists // 40
-        yield name, lambda query, index=index: index.search(query[None], TOP)[1][0]
+
+        def probing(width: int, index: faiss.Index = index) -> Search:
+            if isinstance(index, faiss.IndexIVFFlat):
+                index.nprobe = width * lists // 40
+            return lambda query: index.search(query[None], TOP)[1][0]
+
+        yield name, probing
     # A coordinate more makes the nearest by distance the largest by product.
     norms = np.linalg.norm(items, axis=1)
     wide = np.hstack([items, np.sqrt(norms.max() ** 2 - norms**2)[:, None]]).astype(np.float32)
@@ -112,24 +121,49 @@ def libraries(items: Floats) -> Iterator[tuple[str, Search]]:
     graph.init_index(len(items), M=16, ef_construction=100, random_seed=SEED)
     graph.set_num_threads(1)
     graph.add_items(wide, num_threads=-1)
-    graph.set_ef(2 * TOP)
-    yield "hnswlib", lambda query: graph.knn_query(np.append(query, 0)[None], TOP)[0][0]
+
+    def looking(width: int) -> Search:
+        graph.set_ef(width * 2 * TOP)
+        return lambda query: graph.knn_query(np.append(query, 0)[None], TOP)[0][0]
+
+    yield "hnswlib", looking
+    say("and that of usearch")
+    small = Index(ndim=RANK + 1, metric="l2sq", connectivity=16, expansion_add=100)
+    small.add(np.arange(len(items)), wide)
+
+    def expanding(width: int) -> Search:
+        small.expansion_search = width * 2 * TOP
+        return lambda query: small.search(np.append(query, 0).astype(np.float32), TOP).keys
+
+    yield "usearch", expanding
+
+
+def nearest(
+    wider: Callable[[int], Search], queries: Floats, wanted: Sequence[Ints]
+) -> tuple[float, float]:
+    """(recall, ms of a query) at the least width with a recall of `NEAR`, else at the widest."""
+    width = 1
+    while width < WIDEST and recall(wider(width), queries, wanted) < NEAR:
+        width *= 2
+    return measured(wider(width), queries, wanted)
+
+
+def recall(search: Search, queries: Floats, wanted: Sequence[Ints]) -> float:
+    """The share of the best that a search finds."""
+    pairs = zip(map(search, queries), wanted, strict=True)
+    found = [len(np.intersect1d(mine, best)) / max(1, len(best)) for mine, best in pairs]
+    return float(np.mean(found))
 
 
 def measured(search: Search, queries: Floats, wanted: Sequence[Ints]) -> tuple[float, float]:
     """(recall, ms of a query)."""
-    found = [search(query) for query in queries]
-    recall = np.mean([
-        len(np.intersect1d(mine, best)) / max(1, len(best))
-        for mine, best in zip(found, wanted, strict=True)
-    ])  # fmt: skip
-    spent = []
+    found, spent = recall(search, queries, wanted), []
     for _ in range(ROUNDS):
         begun = time.process_time()
         for query in queries:
             search(query)
         spent.append((time.process_time() - begun) / len(queries) * 1_000)
-    return round(float(recall), 4), round(median(spent), 3)
+    return round(found, 4), round(median(spent), 3)
 
 
 def ndcg_loss(learned: Trained) -> float:

@@ -8,7 +8,7 @@ over the same events folded without the feature. Nothing that the stream writes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -36,24 +36,48 @@ STORES: Final[dict[str, Callable[[Settings], Store]]] = {
 }
 
 
+#: Where a store that keeps every tile keeps one: entity, id, level, address.
+Place = tuple[str, str, str, int]
+
+
+def raised(store: Store, epoch: int) -> dict[Place, int]:
+    """The epochs that nights have raised above `epoch` in what they repaired."""
+    versions = ((_place(tile), tile.version) for tile in store.scan_tiles())
+    return {place: version.epoch for place, version in versions if version.epoch > epoch}
+
+
 def history(
-    tiles: Iterable[Tile], feature: str, job: Wanted, epoch: int, now: int
+    tiles: Iterable[Tile],
+    feature: str,
+    job: Wanted,
+    epoch: int,
+    now: int,
+    above: Mapping[Place, int],
 ) -> Iterator[Tile]:
-    """Those tiles that hold the feature, are not the job's own, and would not expire at once."""
+    """Those tiles that hold the feature, are not the job's own, and would not expire at once.
+
+    In `epoch`, or in the higher one that a night has raised a place to.
+    """
     for tile in tiles:
         mine = tile.level is not BASE and tile.start >= job.since
         if f'"{feature}":' in tile.body and not mine and tile.start > now - tile.level.kept_ms:
             applied = tile.version.applied
-            version = Version.of_tile(tile.start, epoch, applied, job.generation)
+            theirs = above.get(_place(tile), epoch)
+            version = Version.of_tile(tile.start, theirs, applied, job.generation)
             yield replace(tile, version=version)
 
 
 def backfill(settings: Settings, feature: str, job: Wanted, store: Store) -> int:
     """Writes a feature's history into the store of `job`; returns the number of tiles."""
     recounted = recounted_tiles(Lake(settings.lake))
-    found = [*history(recounted, feature, job, settings.epoch, time.time_ns() // 1_000_000)]
+    epoch, now = settings.epoch, time.time_ns() // 1_000_000
+    found = [*history(recounted, feature, job, epoch, now, raised(store, epoch))]
     store.write_tiles(found)
     return len(found)
+
+
+def _place(tile: Tile) -> Place:
+    return tile.entity, tile.entity_id, tile.level.code, tile.level.address(tile.start)
 
 
 def run(

@@ -82,12 +82,20 @@ def originals(settings: Settings, wanted: list[Letter]) -> Iterator[tuple[Letter
 def refusal(settings: Settings, message: Message, now: int) -> str | None:
     """Why the stream would refuse or ignore the message if it were sent `now` (ms), or None."""
     if message.value is None:
-        return "value: null" if message.topic == INTERACTIONS.name else None
+        return "value: null" if message.topic == INTERACTIONS.name else _nameless(message.key)
     decoded = DECODERS[message.topic](message.value, now)
     if isinstance(decoded, InvalidEvent):
         return decoded.reason
     event_time = getattr(decoded, "event_time", now)
     return "late: older than the horizon" if now - event_time > settings.horizon_ms else None
+
+
+def _nameless(key: bytes) -> str | None:
+    """Why nobody can tell whom a deletion is about, or None."""
+    try:
+        return None if key.decode() else "key: null"
+    except UnicodeDecodeError:
+        return "key: not UTF-8"
 
 
 def keyed(message: Message, now: int) -> Message:

@@ -15,10 +15,10 @@ from infra.drain import drain, end_offsets
 from infra.stack.errors import StackError
 from infra.stack.http import call_json
 from infra.stack.interrupts import uninterrupted
-from infra.stack.jobs import abandon, find, replace_job, require_live, submit
+from infra.stack.jobs import abandon, find, latest, replace_job, require_live, submit
 from infra.stack.stack import Stack
 from infra.stack.streaming import next_generation
-from infra.stack.wanted import Wanted, wanted
+from infra.stack.wanted import Wanted, known
 
 #: The second wait is for what arrived during the first; after it the new job keeps pace.
 WAITS: Final = 2
@@ -63,10 +63,15 @@ def _catch_up(stack: Stack, job: Wanted, lag: Callable[[int], None]) -> None:
 
 def _abandon_unfinished(stack: Stack, current: Wanted) -> None:
     """Cancel what an upgrade that was killed has left behind."""
-    for job in wanted(stack.home):
+    for job in known(stack.home).values():
         same = (job.deployment, job.namespace) == (current.deployment, current.namespace)
-        if same and job.title != current.title:
+        if same and job.title != current.title and (job.running or _live(stack, job)):
             abandon(stack, job)
+
+
+def _live(stack: Stack, job: Wanted) -> bool:
+    running = latest(stack, job.title)
+    return running is not None and running.live
 
 
 def _require_slots(stack: Stack, job: Wanted) -> None:

@@ -27,7 +27,7 @@ from models.linear import Linear
 from models.manifest import BundleDamaged, BundleRefused, Manifest, digest, verify
 from models.neighbours import Neighbours
 from models.own import OwnHistory
-from models.ranker import Ranker, RankerRefused
+from models.ranker import Ranker
 from models.repeats import Repeats
 from models.retrieval import Candidates, retrieve
 from models.rows import columns, rows
@@ -110,8 +110,10 @@ class Bundle:
             return _load(path, manifest)
         except OSError as error:
             raise BundleDamaged(f"{path} cannot be read: {error}") from error
-        except (RankerRefused, ValueError, KeyError) as error:
+        except ValueError as error:
             raise BundleRefused(f"{path}: {error}") from error
+        except (TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise BundleRefused(f"{path} is sealed well and made badly: {error!r}") from error
 
 
 def write(

@@ -67,6 +67,8 @@ class Forest:
         columns = _check(_entries(head), head)
         trees = [_Tree.parse(_entries(block)) for block in blocks]
         nodes = [node for tree in trees for node in tree.nodes()]
+        if any(not 0 <= node[0] < columns for node in nodes):
+            raise ValueError("a tree splits on a column that the model does not name")
         few = max((len(tree.leaf) for tree in trees), default=0) <= FEW_LEAVES
         masks = np.asarray([node[3] for node in nodes], np.uint64)
         return cls(

@@ -136,7 +136,10 @@ class Items:
         if isinstance(record, dict) and record:
             if said := described(item_id, record, self._damaged):
                 self._catalogue.put(Card.told(item_id, said))
-        elif (known := self._catalogue.told(item_id)) and (certain or record is not None):
+        elif record is not None:
+            if known := self._catalogue.get(item_id):  # the bundle may not have heard of its end
+                self._catalogue.put(replace(known, deleted=True, live=True))
+        elif certain and (known := self._catalogue.told(item_id)):
             self._catalogue.put(replace(known, deleted=True))
 
     def _fill(self, live: Live, ids: Sequence[str]) -> None:

@@ -71,7 +71,8 @@ class Ranking:
 class Outcome:
     """What came of a request; `ranking` is None without a bundle, and for a list kept before.
 
-    Such a list names the impression it was first shown in (`made_as`): that one has the vectors.
+    Such a list, and one that was made for another request, names the impression it was first shown
+    in (`made_as`): that one has the vectors.
     """
 
     situation: Situation
@@ -83,5 +84,16 @@ class Outcome:
     made_as: str | None = None
 
     def for_another(self, situation: Situation) -> Outcome:
-        """The same list for a request that asked for it at the same time."""
-        return replace(self, situation=situation, impression_id=new_impression())
+        """The same list for a request that asked for it at the same time.
+
+        What stores it could not ask is its own; the vectors, of another moment, are not.
+        """
+        asked = self.situation.features.failed
+        return replace(
+            self,
+            situation=situation,
+            picks=[replace(pick, vector=None) for pick in self.picks],
+            lacking=(*situation.features.failed, *(x for x in self.lacking if x not in asked)),
+            impression_id=new_impression(),
+            made_as=self.made_as or self.impression_id,
+        )

@@ -119,7 +119,7 @@ class Protection:
         if self.access is Access.LOCAL and not _from_here(request):
             raise self._unknown("This server is open to its own machine only. Send a key.")
         client = (scope.get("client") or ("unknown",))[0]
-        return Caller(_network(client), OPEN[self.access], self.quota)
+        return Caller(f"at {_network(client)}", OPEN[self.access], self.quota)
 
     def _unknown(self, reason: str, more: str = "") -> Problem:
         self.telemetry.turned_away.labels("key").inc()
@@ -213,10 +213,17 @@ def _loopback(address: str) -> bool:
 
 
 def _network(address: str) -> str:
-    """An IPv4 address, or the /64 that one customer usually has of IPv6."""
-    if ":" not in address:
+    """An IPv4 address, or the /64 that one customer usually has of IPv6; as it is, what is none.
+
+    A proxy's header may say anything.
+    """
+    try:
+        said = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
         return address
-    return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
+    if isinstance(said, ipaddress.IPv4Address):
+        return str(said)
+    return str(said.ipv4_mapped or ipaddress.ip_network((said, 64), strict=False))
 
 
 #: Who asks, on a route that has a policy.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -40,8 +42,17 @@ class Near:
         return REASONS[self.sources[0]]
 
 
-def similar(bundle: Bundle, item_id: str, limit: int, catalogue: Catalogue) -> list[Near]:
-    """Offered items, best first: the mean over sources of 1/rank; [] for one no bundle knows."""
+def similar(
+    bundle: Bundle,
+    item_id: str,
+    limit: int,
+    catalogue: Catalogue,
+    blocked: AbstractSet[str] = frozenset(),
+) -> list[Near]:
+    """Offered items that are not `blocked`, best first: the mean over sources of 1/rank.
+
+    [] for an item that no bundle knows.
+    """
     position = bundle.index_of.get(item_id)
     if position is None:
         return []
@@ -57,7 +68,8 @@ def similar(bundle: Bundle, item_id: str, limit: int, catalogue: Catalogue) -> l
             scores[near] = scores.get(near, 0.0) + 1 / rank / len(offers)
     ranked = sorted(scores, key=lambda near: (-scores[near], near))
     told = (_near(bundle, near, scores[near], offers, catalogue) for near in ranked)
-    return [near for near in told if near.card.offered][:limit]
+    may = (n for n in told if n.card.offered and n.card.item_id not in blocked)
+    return list(islice(may, limit))
 
 
 def _near(

@@ -19,6 +19,6 @@ class Unit(StrEnum):
 NEEDS: Final[Mapping[Unit | None, frozenset[str]]] = {
     None: frozenset({"champion", "items", "trending", "curation"}),
     Unit.RECOMMENDATIONS: frozenset({"champion", "items", "trending", "curation"}),
-    Unit.CATALOG: frozenset({"champion", "items", "trending"}),
+    Unit.CATALOG: frozenset({"champion", "items", "trending", "curation"}),
     Unit.PROFILES: frozenset(),
 }

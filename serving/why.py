@@ -47,14 +47,14 @@ def why(outcome: Outcome, item_id: str, catalogue: Catalogue) -> WhyAnswer:
 def _unseen(outcome: Outcome, item_id: str, rank: int | None) -> str:
     """Why an item that the rules allow has no place on this page."""
     live, ask = outcome.situation.live, outcome.situation.ask
+    if item_id in outcome.page.skipped:
+        return f"{'' if rank is None else f'ranked {rank}: '}an earlier page has it"
     if live is None:
-        return "no bundle serves, and it is not among what trends"
+        return "no bundle serves, and it has none of the places of what sells or trends"
     if item_id not in live.bundle.index_of:
-        return "no bundle knows it yet, and it is not among what trends"
+        return "no bundle knows it yet, and it has none of the few places of what trends"
     if rank is None:
         return "no source offered it"
-    if item_id in outcome.page.skipped:
-        return f"ranked {rank}: an earlier page has it"
     if rank <= ask.limit * ask.page:
         return f"ranked {rank}: it gave way to other kinds of items, or to what the shop picked"
     return f"ranked {rank}: the list ends before it"

@@ -1,7 +1,8 @@
 """What is trending: capped engagement per item and tile, decayed and ranked at every tick.
 
-One actor moves one item by at most `CAP` in one tile, up or down, so neither a bot nor one keen
-user can buy the list. Lists are published whole on a timer, also when traffic stops.
+One actor moves one item by at most `CAP` in one tile, up or down, so that no burst of one user
+buys the list; who keeps on is heard once in every tile. Lists are published whole on a timer, also
+when traffic stops.
 """
 
 from __future__ import annotations

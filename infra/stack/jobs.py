@@ -82,10 +82,13 @@ def submit(stack: Stack, job: Wanted) -> str:
     with lock(stack.home) as held:
         running = latest(stack, job.title)
         if running is not None and running.live:
+            if before := known(stack.home).get(job.title):
+                remember(stack.home, replace(before, name=job.name, running=True))
             return running.id
         start_from = chosen_start(job)
         if start_from is None:
             discard_checkpoints(stack, job)
+        job = replace(job, submitted_at=time.time())
         # First the intention: killed from here on, the supervisor finishes what was begun.
         remember(stack.home, job)
         try:
@@ -191,7 +194,9 @@ def _command(stack: Stack, job: Wanted, start_from: Path | None) -> list[str]:
         "state.backend.type": job.state,
         "execution.checkpointing.dir": (stack.home.checkpoints / job.title).as_uri(),
     }
-    restore = ["-s", start_from.as_uri(), "-cm", "claim"] if start_from else []
+    # What a person chose stays theirs; the checkpoints of a job that is brought back go with it.
+    mode = "no_claim" if start_from and start_from == Path(job.start_from) else "claim"
+    restore = ["-s", start_from.as_uri(), "-cm", mode] if start_from else []
     return [
         *(java(), "-Xmx512m", "-XX:TieredStopAtLevel=1", *java_options()),
         f"-Dlog4j.configurationFile={stack.home.conf('flink')}/log4j-cli.properties",

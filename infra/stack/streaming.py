@@ -16,7 +16,8 @@ from infra.stack.stack import DEFAULTS, Stack
 from infra.stack.wanted import Wanted, known
 
 SCRIPT: Final = REPOSITORY / "streaming" / "job.py"
-# How long an outage may last beyond the horizon before state must be folded again from the log.
+#: How old a checkpoint may be that is gone on from. State lives for H and two days after its last
+#: write, and a day's tile is added to for H and a day: the other day is for outages.
 LONGEST_OUTAGE_S: Final = 24 * 3600
 
 
@@ -97,6 +98,6 @@ def _job(stack: Stack, deployment: str, generation: int) -> Wanted:
         ),
         deployment=deployment,
         generation=generation,
-        state_life_s=settings.horizon_ms / 1000 + LONGEST_OUTAGE_S,
+        state_life_s=LONGEST_OUTAGE_S,
         environment={name: told[name] for name in DEFAULTS} | freeze(stack.home, settings.features),
     )

@@ -23,7 +23,8 @@ class Wanted:
     `environment` is what its script was told, whatever the one who submits it again is told.
     A checkpoint older than `state_life_s` is not restored: the state in it has expired, and a
     late event would start its tile again from zero. A job that is no longer `running` stays in
-    the list, because its state and its generation may still be asked for.
+    the list, because its state and its generation may still be asked for. Checkpoints from before
+    `submitted_at` (seconds since the epoch) are of a run that it does not go on from.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Wanted:
     state_life_s: float | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     start_from: str = ""
+    submitted_at: float = 0.0
     running: bool = True
 
     @property
@@ -78,11 +80,12 @@ def lock(home: Home) -> AbstractContextManager[int]:
 
 
 def newest_checkpoint(home: Home, job: Wanted) -> Path | None:
-    """Where `job` goes on: its newest complete checkpoint, else what it was started from.
+    """Where `job` goes on: its newest complete checkpoint since, else what it was started from.
 
     None when there is neither, or when the state in it no longer lives.
     """
-    complete = [*(home.checkpoints / job.title).glob("*/chk-*/_metadata")]
+    found = (home.checkpoints / job.title).glob("*/chk-*/_metadata")
+    complete = [file for file in found if file.stat().st_mtime >= job.submitted_at]
     if job.start_from and (given := Path(job.start_from) / "_metadata").exists():
         complete.append(given)
     newest = max(complete, key=lambda file: file.stat().st_mtime, default=None)

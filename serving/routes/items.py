@@ -84,7 +84,8 @@ def similar_items(item_id: ItemId, wanted: Annotated[Near, Query()], parts: Runn
     told, lacking = ({}, []) if card and card.live else _told([item_id], parts)
     if card is None and not told.get(item_id) and not lacking:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no such item.")
-    found = similar(live.bundle, item_id, wanted.limit, parts.catalogue) if live else []
+    blocked = parts.curation.blocked
+    found = similar(live.bundle, item_id, wanted.limit, parts.catalogue, blocked) if live else []
     return SimilarItems(
         item_id=item_id,
         items=[

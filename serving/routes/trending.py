@@ -54,6 +54,7 @@ def trending(wanted: Annotated[Wanted, Query()], parts: Running) -> Response:
 
 def _items(wanted: Wanted, parts: Parts) -> list[TrendingItem]:
     listed = parts.trending.top(wanted.window, wanted.category, wanted.country)
+    blocked = parts.curation.blocked
     cards = ((parts.catalogue.get(item_id), score) for item_id, score in listed)
     return [
         TrendingItem(
@@ -65,5 +66,5 @@ def _items(wanted: Wanted, parts: Parts) -> list[TrendingItem]:
             score=score,
         )
         for card, score in cards
-        if card and card.offered
+        if card and card.offered and card.item_id not in blocked
     ][: wanted.limit]

@@ -61,7 +61,9 @@ def positions(landed: Landed) -> list[tuple[int, int]]:
 
 
 @pytest.mark.trial
-def test_a_landing_killed_at_random_moments_lands_each_offset_once(settings: Settings) -> None:
+def test_a_landing_killed_at_random_moments_lands_each_offset_once(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     rng, topic, killed = random.Random(SEED), settings.topic(INTERACTIONS.name), 0
     send(settings, MESSAGES)
     begun = time.monotonic()
@@ -85,4 +87,5 @@ def test_a_landing_killed_at_random_moments_lands_each_offset_once(settings: Set
     assert positions(landed) == sorted(expected)
     assert len(expected) == MESSAGES * (KILLS + 1)
     told = {"trial": "landing killed", "seed": SEED, "kills": killed, "rows": landed.rows}
-    print(orjson.dumps(told).decode())
+    with capsys.disabled():
+        print(f"\n{orjson.dumps(told).decode()}", flush=True)

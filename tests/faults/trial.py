@@ -44,6 +44,7 @@ LIMITS: Final = {
     "exact_again_s": (0, 60),
     "good_to_clean": (0.9, math.inf),
     "catch_up_to_arrival": (2, math.inf),
+    "trending_after_s": (0, 5),
 }
 STORES: dict[str, Callable[[Settings], Store]] = {
     "hot": RedisStore.connect,

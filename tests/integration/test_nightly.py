@@ -285,7 +285,7 @@ def test_a_night_without_a_reason_to_learn_says_so_and_leaves_the_champion(done:
 
 @pytest.mark.trial
 def test_killed_at_ten_points_the_alias_names_the_old_or_the_new_bundle_complete(
-    done: Night,
+    done: Night, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings, registry = done.settings, Registry(done.settings.mlflow, done.settings.namespace)
     old = registry.champion()
@@ -311,9 +311,9 @@ def test_killed_at_ten_points_the_alias_names_the_old_or_the_new_bundle_complete
     before = read_json(settings.lake / "nightly.json")["version"]
     assert night(settings).returncode == 0
     assert done.facts["version"] == before
-    print(
-        json.dumps({"trial": "nightly killed", "points": len(points), "champions": len(champions)})
-    )
+    told = {"trial": "nightly killed", "points": len(points), "champions": len(champions)}
+    with capsys.disabled():
+        print(f"\n{json.dumps(told)}", flush=True)
 
 
 def test_a_served_vector_that_is_not_what_the_log_says_keeps_a_model_from_serving(

@@ -6,16 +6,20 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from feature_store.tiles import DAY_MS
+from infra.stack import jobs
 from infra.stack.declarations import freeze
 from infra.stack.errors import StackError
 from infra.stack.home import Home
-from infra.stack.jobs import find
+from infra.stack.jobs import _command, find, submit
 from infra.stack.stack import Stack
-from infra.stack.streaming import next_generation
+from infra.stack.streaming import _job, next_generation
 from infra.stack.wanted import Wanted, chosen_start, known, newest_checkpoint, remember, wanted
+from streaming.job import _remembered_ms
 
 HOT = Wanted(
     name="hot",
@@ -68,6 +72,45 @@ def test_the_newest_complete_checkpoint_of_any_run_is_taken(tmp_path: Path) -> N
 def test_a_checkpoint_older_than_its_state_lives_is_not_taken(tmp_path: Path) -> None:
     checkpoint(Home(tmp_path), "first", 9, age_s=3601)
     assert newest_checkpoint(Home(tmp_path), HOT) is None
+
+
+def test_state_outlives_the_longest_outage(shop: Stack) -> None:
+    settings = shop.settings()
+    spare_ms = _remembered_ms(settings) - settings.horizon_ms - DAY_MS
+    life_s = _job(shop, "hot", 0).state_life_s
+    assert life_s is not None
+    assert 0 < 1000 * life_s <= spare_ms
+
+
+def test_a_run_that_was_left_for_an_older_state_is_not_gone_on_from(tmp_path: Path) -> None:
+    home, savepoint = Home(tmp_path), tmp_path / "savepoint-1"
+    savepoint.mkdir()
+    (savepoint / "_metadata").touch()
+    os.utime(savepoint / "_metadata", (time.time() - 100,) * 2)
+    checkpoint(home, "left", 9, age_s=10)
+    back = replace(HOT, start_from=str(savepoint), submitted_at=time.time() - 5)
+    assert newest_checkpoint(home, back) == savepoint
+    newer = checkpoint(home, "new", 1, age_s=1)
+    assert newest_checkpoint(home, back) == newer
+
+
+def test_what_a_person_chose_to_start_from_stays_theirs(shop: Stack, tmp_path: Path) -> None:
+    def mode(start_from: Path) -> str:
+        words = _command(shop, replace(HOT, start_from=str(tmp_path / "mine")), start_from)
+        return words[words.index("-cm") + 1]
+
+    assert mode(tmp_path / "mine") == "no_claim"
+    assert mode(tmp_path / "chk-3") == "claim"
+
+
+def test_a_job_that_runs_already_takes_the_name_it_is_asked_by(
+    shop: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = replace(HOT, name="hot-g1", title="shop-hot-g1", generation=1)
+    remember(shop.home, left)
+    monkeypatch.setattr(jobs, "latest", lambda *_: SimpleNamespace(id="f00", live=True))
+    assert submit(shop, replace(left, name="hot")) == "f00"
+    assert find(shop, "hot") == replace(left, name="hot")
 
 
 def test_a_job_without_a_checkpoint_goes_on_from_where_it_was_started(tmp_path: Path) -> None:

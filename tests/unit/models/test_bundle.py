@@ -136,6 +136,16 @@ def test_arrays_of_different_lengths_are_refused(tmp_path: Path) -> None:
         Bundle.load(path, DECLARATION)
 
 
+def test_a_rule_that_this_release_does_not_know_is_refused(tmp_path: Path) -> None:
+    path = published(tmp_path)
+    said = orjson.loads((path / "manifest.json").read_bytes())
+    said.pop("bundle_id")
+    said["rules"]["als"]["of_tomorrow"] = 1
+    Manifest(**said | {k: tuple(said[k]) for k in ("columns", "sources")}).write(path)
+    with pytest.raises(BundleRefused, match="of_tomorrow"):
+        Bundle.load(path, DECLARATION)
+
+
 def test_a_file_that_nobody_vouched_for_is_not_loaded(tmp_path: Path) -> None:
     path = published(tmp_path)
     files = dict(Manifest.read(path).files)

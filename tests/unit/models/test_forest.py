@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,13 @@ def test_scores_are_those_of_lightgbm(parameters: dict[str, Any]) -> None:
     for count in (1, 63, 64, 65, 1001):
         wanted = booster.predict(unseen[:count], num_threads=1)
         np.testing.assert_allclose(compiled.predict(unseen[:count]), wanted, rtol=0, atol=1e-6)
+
+
+def test_a_split_on_a_column_that_is_not_there_is_refused() -> None:
+    text = trained(trees=1).model_to_string()
+    beyond = re.sub(r"split_feature=\d+", f"split_feature={len(NAMES)}", text, count=1)
+    with pytest.raises(ValueError, match="does not name"):
+        Forest.parse(beyond)
 
 
 def test_a_value_on_a_threshold_goes_where_lightgbm_sends_it() -> None:

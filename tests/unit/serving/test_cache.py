@@ -159,6 +159,25 @@ def test_the_impression_of_a_kept_list_names_the_one_with_the_vectors(world: Wor
     assert said[again["impression_id"]]["items"][0]["vector"] is None
 
 
+def test_a_list_made_for_another_says_what_this_request_lacked_and_holds_no_vectors(
+    world: World,
+) -> None:
+    made = world.parts.recommender.outcome(Ask(actor="ann", limit=4))
+    features = replace(made.situation.features, failed=("redis",))
+    other = replace(made.situation, features=features)
+    first = replace(made, lacking=("trending",))
+    shared = first.for_another(other)
+    assert shared.lacking == ("redis", "trending")
+    assert shared.for_another(made.situation).lacking == ("trending",)
+    assert (shared.made_as, shared.impression_id != made.impression_id) == (
+        made.impression_id,
+        True,
+    )
+    assert shared.for_another(other).made_as == made.impression_id
+    assert made.picks[0].vector is not None
+    assert all(pick.vector is None for pick in shared.picks)
+
+
 def test_of_many_who_ask_at_once_one_works_and_a_failure_is_not_shared() -> None:
     flights: Flights[int] = Flights()
     working, go, worked = threading.Event(), threading.Event(), []

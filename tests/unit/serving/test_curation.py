@@ -47,6 +47,16 @@ def test_what_is_blocked_is_gone_and_says_why(world: World) -> None:
     assert "milk" in ids(world.list_for("ann"))
 
 
+def test_what_is_blocked_neither_trends_nor_goes_with_anything(world: World) -> None:
+    def shown() -> list[set[str]]:
+        paths = "/api/trending?window=24h", "/api/items/bread/similar?limit=50"
+        return [set(ids(world.http.get(path).json())) for path in paths]
+
+    assert [{"beer", "milk"} & found for found in shown()] == [{"beer"}, {"milk"}]
+    put(world, blocked=["beer", "milk"])
+    assert [{"beer", "milk"} & found for found in shown()] == [set(), set()]
+
+
 def test_a_boost_moves_an_item_so_many_places_up() -> None:
     cards = [Card(name, name) for name in "abcde"]
     assert boost([0, 1, 2, 3, 4], cards, Curated(boosted={"d": 2})) == [0, 3, 1, 2, 4]

@@ -9,7 +9,7 @@ import pytest
 from feature_store.declaration import Entity
 from feature_store.stores.base import Record, TrendingList
 from feature_store.tiles import Version
-from tests.unit.serving.world import NOW, World, ids, recent, record
+from tests.unit.serving.world import NOW, Make, World, ids, recent, record, stocked, trending
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,23 @@ def test_a_deleted_item_is_gone(world: World) -> None:
         store.write_records([gone])
     world.settle()
     assert world.http.get("/api/items/milk").status_code == 404
+
+
+def test_who_starts_after_a_deletion_does_not_offer_what_the_bundle_still_knows(
+    make: Make,
+) -> None:
+    hot, kept = stocked(), stocked()
+    for store in (hot, kept):
+        store.write_records([Record(Entity.ITEM, "milk", Version(NOW + 1, 0, 0), "")])
+        store.publish_trending(trending("milk", "tea"))
+    world = make(hot=hot, kept=kept)
+    assert "milk" not in ids(world.list_for("ann", limit=50))
+    for path in ("/api/items?q=", "/api/trending?window=24h", "/api/items/bread/similar?limit=50"):
+        assert "milk" not in ids(world.http.get(path).json())
+    for store in (hot, kept):
+        store.write_records([record("milk", NOW + 2)])
+    world.parts.items._read(["milk"])
+    assert "milk" in ids(world.list_for("ann", limit=50))
 
 
 def test_search_wants_every_word(world: World) -> None:

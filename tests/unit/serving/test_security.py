@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import Request
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
 
@@ -39,6 +40,25 @@ NOBODY = {
     ("GET", "/items/{item_id}"),
     ("GET", "/api/trending"),
 }
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("192.0.2.7", "at 192.0.2.7"), ("::ffff:192.0.2.7", "at 192.0.2.7"),
+        ("2001:db8::5", "at 2001:db8::/64"), ("fe80::1%eth0", "at fe80::/64"), ("a:b", "at a:b"),
+    ],
+)  # fmt: skip
+def test_whoever_sends_no_key_is_known_by_an_address_and_never_as_a_key(
+    world: World, address: str, name: str
+) -> None:
+    scope = {
+        "type": "http",
+        "client": (address, 1),
+        "server": ("127.0.0.1", 1),
+        "headers": [(b"host", b"localhost")],
+    }
+    assert world.parts.protection.identify(Request(scope)).name == name
 
 
 @pytest.fixture

@@ -42,10 +42,16 @@ def test_another_units_routes_are_not_there(make: Make) -> None:
     assert lists.http.get("/api/items/milk").status_code == 404
 
 
+def test_what_the_shop_blocks_is_heard_of_wherever_items_are_listed(make: Make) -> None:
+    assert all(
+        "curation" in loops(only(make, unit)) for unit in (Unit.CATALOG, Unit.RECOMMENDATIONS)
+    )
+
+
 def test_profiles_are_ready_without_a_bundle_and_load_none(make: Make, tmp_path: Path) -> None:
     world = only(make, Unit.PROFILES, root=tmp_path)
     assert world.http.get("/health/ready").status_code == 200
-    assert loops(world) & {"champion", "items", "trending"} == set()
+    assert loops(world) & {"champion", "items", "trending", "curation"} == set()
     assert loops(make()) >= {"champion", "items", "trending"}
     assert world.http.put("/users/ann", json={"country": "NO"}).status_code == 202
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serving.world import ITEMS, NOW, World, ids, recent, record
+from tests.unit.serving.world import ITEMS, NOW, World, ids, recent, record, trending
 
 
 def why(world: World, user: str, item: str, **asked: Any) -> dict[str, Any]:
@@ -70,3 +70,17 @@ def test_asking_why_shows_nothing_and_so_logs_no_impression(world: World) -> Non
     with world.http:
         why(world, "ann", "milk")
     assert world.kafka.handed_over == []
+
+
+def test_a_newcomer_without_a_place_is_not_said_not_to_trend(world: World) -> None:
+    newcomers = ["kiwi", "fig"]
+    for store in (world.hot, world.kept):
+        store.write_records([record(item) for item in newcomers])
+        store.publish_trending(trending(*newcomers, at=NOW + 1))
+    world.parts.items.want(newcomers)
+    world.settle()
+    assert "fig" not in ids(world.list_for("ann", limit=10))
+    told = "no bundle knows it yet, and it has none of the few places of what trends"
+    assert why(world, "ann", "fig", limit=10)["reason"] == told
+    assert "kiwi" in ids(world.list_for("ann", limit=10))
+    assert why(world, "ann", "kiwi", limit=10, page=2)["reason"] == "an earlier page has it"
