@@ -128,7 +128,7 @@ def libraries(items: Floats) -> Iterator[tuple[str, Callable[[int], Search]]]:
 
     yield "hnswlib", looking
     say("and that of usearch")
-    small = Index(ndim=RANK + 1, metric="l2sq", connectivity=16, expansion_add=100)
+    small = Index(ndim=RANK + 1, metric="l2sq", connectivity=16, expansion_add=100, dtype="f32")
     small.add(np.arange(len(items)), wide)
 
     def expanding(width: int) -> Search:
