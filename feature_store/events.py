@@ -231,6 +231,14 @@ def decode_profile(value: bytes) -> ProfileMessage | InvalidEvent:
     return _parse(ProfileMessage, value)
 
 
+def decode_tombstone(key: bytes | None) -> str | InvalidEvent:
+    """Whom or what a message without a value deletes: its key."""
+    try:
+        return key.decode() if key else InvalidEvent("key: null")
+    except UnicodeDecodeError:
+        return InvalidEvent("key: not UTF-8")
+
+
 def decode_impression(value: bytes | None) -> ImpressionMessage | InvalidEvent:
     """Decodes one message of `recommendation-impressions`."""
     return _parse(ImpressionMessage, value)

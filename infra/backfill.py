@@ -35,7 +35,6 @@ STORES: Final[dict[str, Callable[[Settings], Store]]] = {
     "kept": CassandraStore.connect,
 }
 
-
 #: Where a store that keeps every tile keeps one: entity, id, level, address.
 Place = tuple[str, str, str, int]
 

@@ -16,7 +16,13 @@ import orjson
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from feature_store.events import InvalidEvent, decode_interaction, decode_item, decode_profile
+from feature_store.events import (
+    InvalidEvent,
+    decode_interaction,
+    decode_item,
+    decode_profile,
+    decode_tombstone,
+)
 from feature_store.settings import Settings
 from feature_store.topics import INPUTS, INTERACTIONS, ITEMS, PROFILES
 from infra.stack.errors import StackError
@@ -81,21 +87,17 @@ def originals(settings: Settings, wanted: list[Letter]) -> Iterator[tuple[Letter
 
 def refusal(settings: Settings, message: Message, now: int) -> str | None:
     """Why the stream would refuse or ignore the message if it were sent `now` (ms), or None."""
-    if message.value is None:
-        return "value: null" if message.topic == INTERACTIONS.name else _nameless(message.key)
-    decoded = DECODERS[message.topic](message.value, now)
+    decoded: Any
+    if message.value is not None:
+        decoded = DECODERS[message.topic](message.value, now)
+    elif message.topic == INTERACTIONS.name:
+        return "value: null"
+    else:
+        decoded = decode_tombstone(message.key)
     if isinstance(decoded, InvalidEvent):
         return decoded.reason
     event_time = getattr(decoded, "event_time", now)
     return "late: older than the horizon" if now - event_time > settings.horizon_ms else None
-
-
-def _nameless(key: bytes) -> str | None:
-    """Why nobody can tell whom a deletion is about, or None."""
-    try:
-        return None if key.decode() else "key: null"
-    except UnicodeDecodeError:
-        return "key: not UTF-8"
 
 
 def keyed(message: Message, now: int) -> Message:

@@ -22,6 +22,7 @@ from feature_store.events import (
     decode_interaction,
     decode_item,
     decode_profile,
+    decode_tombstone,
 )
 from feature_store.settings import Settings
 from feature_store.topics import INTERACTIONS, ITEMS, PROFILES, Topic
@@ -191,7 +192,8 @@ def _decode_record(
     kind: Entity, key: bytes | None, value: bytes | None
 ) -> tuple[str, str] | InvalidEvent:
     if value is None:
-        return _tombstone(key)
+        deleted = decode_tombstone(key)
+        return deleted if isinstance(deleted, InvalidEvent) else (deleted, "")
     if kind is Entity.ITEM:
         item = decode_item(value)
         return item if isinstance(item, InvalidEvent) else (item.item_id, canonical(item))
@@ -199,13 +201,6 @@ def _decode_record(
     if isinstance(profile, InvalidEvent):
         return profile
     return profile.user_id, canonical(profile)
-
-
-def _tombstone(key: bytes | None) -> tuple[str, str] | InvalidEvent:
-    try:
-        return ((key or b"").decode(), "") if key else InvalidEvent("key: null")
-    except UnicodeDecodeError:
-        return InvalidEvent("key: not UTF-8")
 
 
 def _dead(

@@ -169,10 +169,8 @@ def test_a_list_made_for_another_says_what_this_request_lacked_and_holds_no_vect
     shared = first.for_another(other)
     assert shared.lacking == ("redis", "trending")
     assert shared.for_another(made.situation).lacking == ("trending",)
-    assert (shared.made_as, shared.impression_id != made.impression_id) == (
-        made.impression_id,
-        True,
-    )
+    assert shared.made_as == made.impression_id
+    assert shared.impression_id != made.impression_id
     assert shared.for_another(other).made_as == made.impression_id
     assert made.picks[0].vector is not None
     assert all(pick.vector is None for pick in shared.picks)
