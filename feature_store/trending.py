@@ -46,7 +46,7 @@ def fold(events: Iterable[Engagement], epoch: int = 0) -> Iterator[TrendingTile]
     shares: dict[tuple[Level, int, str, str], dict[str, tuple[int, int]]] = defaultdict(dict)
     levels = {window.level for window in TRENDING}
     for event in events:
-        places = [EVERYWHERE, *([event.country] if re.search(COUNTRY, event.country) else [])]
+        places = [EVERYWHERE, *([event.country] if re.fullmatch(COUNTRY, event.country) else [])]
         for level in levels:
             if event.item_id and event.append_time - event.event_time <= level.span_ms:
                 for place in places:

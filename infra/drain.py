@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import BrokerResponseError
+from kafka.admin import OffsetSpec
+from kafka.errors import BrokerResponseError, KafkaError
 
 from feature_store.settings import Settings
 from feature_store.topics import INPUTS
 from infra.stack.errors import StackError
 from infra.stack.http import call_json
-from infra.stack.jobs import find, require_live
+from infra.stack.jobs import find, latest, require_live
 from infra.stack.stack import Stack
 
 Offsets = Mapping[TopicPartition, int]
 #: How long after a request for a checkpoint the next one is sent.
 PAUSE_S = 3.0
+#: How long Kafka, Flink or the job may be away: a supervisor brings each back within a minute.
+AWAY_S = 300.0
 
 
 def end_offsets(settings: Settings) -> Offsets:
@@ -52,26 +56,40 @@ def drain(
 ) -> float:
     """Waits until a deployment's stores hold everything before `until`; returns the seconds.
 
-    `lag` is told how many messages are still ahead. Raises `StackError` after `timeout_s`.
+    `lag` is told how many messages are still ahead. A broker, a cluster or a job that is killed
+    meanwhile is waited for. Raises `StackError` when the job does not run at first, when it ends,
+    and after `timeout_s`.
     """
     expected = find(stack, deployment)
     name = expected.title if expected else f"{settings.namespace}-{deployment}"
+    require_live(stack, name)
     admin = KafkaAdminClient(bootstrap_servers=settings.kafka)
-    begun = time.monotonic()
+    begun = there = time.monotonic()
+    trouble, ahead = "", -1
     try:
         while time.monotonic() - begun < timeout_s:
-            ahead = _lag(admin, name, until)
-            lag(ahead)
-            if ahead == 0:
-                return time.monotonic() - begun
-            _checkpoint(stack, name)
+            try:
+                ahead = _lag(admin, name, until)
+                lag(ahead)
+                if ahead == 0:
+                    return time.monotonic() - begun
+                _checkpoint(stack, name)
+                there, trouble = time.monotonic(), ""
+            except (KafkaError, _Away) as away:
+                trouble = f" ({away!s:.200})"
+                if time.monotonic() - there > AWAY_S:
+                    break
             time.sleep(PAUSE_S)
     finally:
         admin.close()
     raise StackError(
-        f"The {deployment} job is {ahead} messages behind after {timeout_s:.0f} s: "
-        "see `millrace stream status` and `millrace logs flink-taskmanager`."
+        f"The {deployment} job is {ahead} messages behind after {time.monotonic() - begun:.0f} s"
+        f"{trouble}: see `millrace stream status` and `millrace logs flink-taskmanager`."
     )
+
+
+class _Away(Exception):
+    """Whom we asked does not answer, which may pass."""
 
 
 def _lag(admin: KafkaAdminClient, group: str, until: Offsets) -> int:
@@ -79,17 +97,25 @@ def _lag(admin: KafkaAdminClient, group: str, until: Offsets) -> int:
         committed = admin.list_group_offsets({group: None})[group]
     except BrokerResponseError:  # a group that has not committed yet
         committed = {}
-    return sum(
-        max(0, end - max(0, committed[partition].offset if partition in committed else 0))
-        for partition, end in until.items()
-    )
+    # What retention has removed nobody can read; of an empty partition nothing is ever committed.
+    begins = admin.list_partition_offsets(dict.fromkeys(until, OffsetSpec.EARLIEST))
+    ahead = 0
+    for place, end in until.items():
+        read = committed[place].offset if place in committed else 0
+        ahead += max(0, end - max(read, begins[place].offset))
+    return ahead
 
 
 def _checkpoint(stack: Stack, name: str) -> None:
     """Asks for a checkpoint now; one that is under way already is as good."""
-    job = require_live(stack, name)
-    url = f"{stack.environment()['MILLRACE_FLINK']}/jobs/{job.id}/checkpoints"
     try:
+        job = latest(stack, name)
+    except StackError as silent:
+        raise _Away(silent) from silent
+    if job is None or job.lost:
+        raise _Away(f"Flink runs no job called {name}")
+    if not job.live:
+        raise StackError(f"{name} has ended ({job.state}): see `millrace stream status`.")
+    url = f"{stack.environment()['MILLRACE_FLINK']}/jobs/{job.id}/checkpoints"
+    with suppress(StackError):
         call_json(url, "POST", {"checkpointType": "CONFIGURED"})
-    except StackError:
-        return

@@ -125,6 +125,10 @@ class Items:
             self._fill(self._live, ids)
 
     def _keep(self, item_id: str, tiles: TileSet | None) -> None:
+        """Not of what nobody has described: anybody may make up ids, and memory has an end."""
+        in_bundle = self._live is not None and item_id in self._live.bundle.index_of
+        if not in_bundle and self._catalogue.get(item_id) is None:
+            return
         self._tiles[item_id] = tiles or NO_TILES
         if tiles:
             self._active[item_id] = tiles

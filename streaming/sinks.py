@@ -56,10 +56,14 @@ CREATE TEMPORARY TABLE `{topic}` (
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """When a sink sends: so many rows, or so long after the first of them."""
+    """When a sink sends: so many rows, or so long after the first of them.
+
+    Its task leaves the processor to other jobs if it `yields`.
+    """
 
     batch_rows: int
     linger_ms: int
+    yields: bool = False
 
 
 class PatientStore:
@@ -151,6 +155,7 @@ def register_tables(
         "kept": RECENTS_KEPT,
         "batch": pace.batch_rows,
         "linger-ms": pace.linger_ms,
+        "yields": str(pace.yields).lower(),
     }
     dialect = _redis(settings) if store == "redis" else _cassandra(settings)
     for table, kind, entity, columns in (

@@ -62,7 +62,7 @@ FROM (
     SELECT actor, item_id AS `member`, ms, tile_start, weight FROM {events}
     UNION ALL
     SELECT actor, item_id || {separator} || country AS `member`, ms, tile_start, weight
-    FROM {events} AND REGEXP(country, '{COUNTRY}')
+    FROM {events} AND CHAR_LENGTH(country) = 2 AND REGEXP(country, '{COUNTRY}')
   ) GROUP BY actor, `member`, ms, tile_start
 ) GROUP BY `member`, ms, tile_start"""
 

@@ -38,6 +38,11 @@ class Job:
         """Whether it runs or will run again by itself."""
         return self.state not in ENDED
 
+    @property
+    def lost(self) -> bool:
+        """Whether it ended though nobody asked it to: the supervisor brings it back."""
+        return self.state in {"FAILED", "SUSPENDED"}
+
 
 def jobs(stack: Stack) -> list[Job]:
     """All jobs the cluster remembers, the newest first; raises `StackError` when it is down."""

@@ -96,8 +96,7 @@ def _look_after_job(
     stack: Stack, job: Wanted, missing_since: dict[str, float], patience: Patience
 ) -> None:
     known = latest(stack, job.title)
-    # A finished or cancelled job ended on purpose; a failed or forgotten one did not.
-    if known is not None and known.state not in ("FAILED", "SUSPENDED"):
+    if known is not None and not known.lost:
         missing_since.pop(job.title, None)
         patience.succeeded(job.title)
         return

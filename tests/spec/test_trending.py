@@ -33,6 +33,7 @@ LOG = [
     *(at_home(purchase("bot", "tea", at=NOON + n), "NO" if n % 2 else "SE") for n in range(50)),
     at_home(view("eve", "tea", at=NOON + 7), "NO"),
     at_home(view("eve", "rye", at=NOON + 7), "Norway"),
+    at_home(view("eve", "oat", at=NOON + 8), "NO\n"),
     view("ann", "milk", at=NOON + MINUTE_MS),
     search("ann", at=NOON, query="tea"),
     (late := view("bob", "rye", at=NOON, arrives=NOON + 2 * HOUR)),
@@ -87,4 +88,4 @@ def test_a_country_has_its_own_tiles_and_its_own_cap(weights: Weights) -> None:
 
 
 def test_what_is_no_country_code_makes_no_country(weights: Weights) -> None:
-    assert {country for item, country in weights if item == "rye"} == {""}
+    assert {country for item, country in weights if item in {"rye", "oat"}} == {""}

@@ -99,3 +99,23 @@ def test_what_changed_is_looked_for_every_five_seconds(
     for _ in range(10):
         world.parts.items.turn()
     assert len(looks) == 2
+
+
+def test_what_nobody_described_is_read_once_and_not_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed, read = ["made up", "milk"], list[str]()
+    tiles = world.hot.read_item_tiles
+    monkeypatch.setattr(
+        world.hot, "changed_items", lambda since: [changed.pop()] if changed else []
+    )
+    monkeypatch.setattr(world.hot, "read_item_tiles", lambda ids: read.extend(ids) or tiles(ids))
+    for _ in range(2 * len(ITEMS)):
+        world.parts.items.turn()
+    assert read.count("made up") == 1
+    assert read.count("milk") > 1
+    changed.append("made up")
+    world.hot.write_records([record("made up")])
+    for _ in range(2 * len(ITEMS)):
+        world.parts.items.turn()
+    assert read.count("made up") > 2
