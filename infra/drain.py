@@ -9,18 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import BrokerResponseError, KafkaError
+from kafka.errors import BrokerResponseError, KafkaError, RetriableError
 
 from feature_store.settings import Settings
 from feature_store.topics import INPUTS
 from infra.stack.errors import StackError
 from infra.stack.http import call_json
-from infra.stack.jobs import find, latest, require_live
+from infra.stack.jobs import find, latest
 from infra.stack.stack import Stack
 
+T = TypeVar("T")
 Offsets = Mapping[TopicPartition, int]
 #: How long after a request for a checkpoint the next one is sent.
 PAUSE_S = 3.0
@@ -57,53 +59,63 @@ def drain(
     """Waits until a deployment's stores hold everything before `until`; returns the seconds.
 
     `lag` is told how many messages are still ahead. A broker, a cluster or a job that is killed
-    meanwhile is waited for. Raises `StackError` when the job does not run at first, when it ends,
+    meanwhile is waited for, `AWAY_S` at the longest. Raises `StackError` then, when the job ends,
     and after `timeout_s`.
     """
     expected = find(stack, deployment)
     name = expected.title if expected else f"{settings.namespace}-{deployment}"
-    require_live(stack, name)
-    admin = KafkaAdminClient(bootstrap_servers=settings.kafka)
-    begun = there = time.monotonic()
-    trouble, ahead = "", -1
-    try:
-        while time.monotonic() - begun < timeout_s:
-            try:
-                ahead = _lag(admin, name, until)
-                lag(ahead)
-                if ahead == 0:
-                    return time.monotonic() - begun
-                _checkpoint(stack, name)
-                there, trouble = time.monotonic(), ""
-            except (KafkaError, _Away) as away:
-                trouble = f" ({away!s:.200})"
-                if time.monotonic() - there > AWAY_S:
-                    break
-            time.sleep(PAUSE_S)
-    finally:
-        admin.close()
+    begun = time.monotonic()
+    while time.monotonic() - begun < timeout_s:
+        ahead = outlasting(lambda: _lag(settings, name, until))
+        lag(ahead)
+        if ahead == 0:
+            return time.monotonic() - begun
+        outlasting(lambda: _checkpoint(stack, name))
+        time.sleep(PAUSE_S)
     raise StackError(
-        f"The {deployment} job is {ahead} messages behind after {time.monotonic() - begun:.0f} s"
-        f"{trouble}: see `millrace stream status` and `millrace logs flink-taskmanager`."
+        f"The {deployment} job is {ahead} messages behind after {timeout_s:.0f} s: "
+        "see `millrace stream status` and `millrace logs flink-taskmanager`."
     )
+
+
+def outlasting(attempt: Callable[[], T]) -> T:
+    """What `attempt` returns once Kafka, Flink and the job are there to be asked."""
+    begun = time.monotonic()
+    while True:
+        try:
+            return attempt()
+        except (KafkaError, _Away) as away:
+            if time.monotonic() - begun > AWAY_S:
+                raise StackError(f"{away} for {AWAY_S:.0f} s: see `millrace status`.") from away
+        time.sleep(PAUSE_S)
 
 
 class _Away(Exception):
     """Whom we asked does not answer, which may pass."""
 
 
-def _lag(admin: KafkaAdminClient, group: str, until: Offsets) -> int:
+def _lag(settings: Settings, group: str, until: Offsets) -> int:
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka)
     try:
-        committed = admin.list_group_offsets({group: None})[group]
-    except BrokerResponseError:  # a group that has not committed yet
-        committed = {}
+        committed = _committed(admin, group)
+        begins = admin.list_partition_offsets(dict.fromkeys(until, OffsetSpec.EARLIEST))
+    finally:
+        admin.close()
     # What retention has removed nobody can read; of an empty partition nothing is ever committed.
-    begins = admin.list_partition_offsets(dict.fromkeys(until, OffsetSpec.EARLIEST))
-    ahead = 0
-    for place, end in until.items():
-        read = committed[place].offset if place in committed else 0
-        ahead += max(0, end - max(read, begins[place].offset))
-    return ahead
+    return sum(
+        max(0, end - max(committed.get(place, 0), begins[place].offset))
+        for place, end in until.items()
+    )
+
+
+def _committed(admin: KafkaAdminClient, group: str) -> Offsets:
+    try:
+        found = admin.list_group_offsets({group: None})[group]
+    except RetriableError:
+        raise
+    except BrokerResponseError:  # a group that has not committed yet
+        return {}
+    return {place: one.offset for place, one in found.items()}
 
 
 def _checkpoint(stack: Stack, name: str) -> None:

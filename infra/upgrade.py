@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from infra.drain import drain, end_offsets
+from infra.drain import drain, end_offsets, outlasting
 from infra.stack.errors import StackError
 from infra.stack.http import call_json
 from infra.stack.interrupts import uninterrupted
@@ -57,7 +57,7 @@ def upgrade(
 
 def _catch_up(stack: Stack, job: Wanted, lag: Callable[[int], None]) -> None:
     settings = stack.settings()
-    until = end_offsets(settings)
+    until = outlasting(lambda: end_offsets(settings))
     drain(stack, settings, job.title, until, lag, timeout_s=LONGEST_REPLAY_S)
 
 

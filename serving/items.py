@@ -118,19 +118,21 @@ class Items:
         if tiles is None or records.value is None:
             raise StoreUnavailable("no store answers for items")
         for item_id in ids:
+            self._unread.pop(item_id, None)
             self._describe(item_id, records.value.get(item_id), certain=not records.failed)
             self._keep(item_id, tiles.get(item_id))
-            self._unread.pop(item_id, None)
         if self._live:
             self._fill(self._live, ids)
 
     def _keep(self, item_id: str, tiles: TileSet | None) -> None:
         """Not of what nobody has described: anybody may make up ids, and memory has an end."""
         in_bundle = self._live is not None and item_id in self._live.bundle.index_of
-        if not in_bundle and self._catalogue.get(item_id) is None:
-            return
-        self._tiles[item_id] = tiles or NO_TILES
-        if tiles:
+        known = in_bundle or self._catalogue.get(item_id) is not None
+        if known:
+            self._tiles[item_id] = tiles or NO_TILES
+        else:
+            self._tiles.pop(item_id, None)
+        if known and tiles:
             self._active[item_id] = tiles
         else:
             self._active.pop(item_id, None)

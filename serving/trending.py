@@ -17,7 +17,7 @@ class Trending:
     """A snapshot of every window's published lists."""
 
     def __init__(self, stores: Ladder, want: Callable[[Iterable[str]], None]) -> None:
-        """`want` is told of every item in a list, so that its card gets read."""
+        """`want` is told of every item that comes into a window, so that its card gets read."""
         self._stores = stores
         self._want = want
         self._lists: dict[str, TrendingList] = {}
@@ -41,7 +41,7 @@ class Trending:
         known = self._lists.get(published.window)
         if known is None or known.published_at < published.published_at:
             self._lists[published.window] = published
-            self._want(item for listed in published.segments.values() for item, _ in listed)
+            self._want(_items(published) - (_items(known) if known else set()))
 
     def published(self, window: str) -> TrendingList | None:
         """The newest list known of a window."""
@@ -60,3 +60,7 @@ class Trending:
         published = self._lists.get(window)
         segment = in_country(country) if country else category or EVERYWHERE
         return published.segments.get(segment, ()) if published else ()
+
+
+def _items(published: TrendingList) -> set[str]:
+    return {item for listed in published.segments.values() for item, _ in listed}

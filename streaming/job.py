@@ -68,7 +68,7 @@ DEPLOYMENTS: Final = {
         bundle_ms=1000,
         trending_pace_s=30,
         checkpoint_s=120,
-        sink=sinks.Pace(20_000, 1000, yields=True),
+        sink=sinks.Pace(20_000, 1000),
         dead_letters=False,
     ),
 }

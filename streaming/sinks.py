@@ -56,14 +56,10 @@ CREATE TEMPORARY TABLE `{topic}` (
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """When a sink sends: so many rows, or so long after the first of them.
-
-    Its task leaves the processor to other jobs if it `yields`.
-    """
+    """When a sink sends: so many rows, or so long after the first of them."""
 
     batch_rows: int
     linger_ms: int
-    yields: bool = False
 
 
 class PatientStore:
@@ -155,7 +151,6 @@ def register_tables(
         "kept": RECENTS_KEPT,
         "batch": pace.batch_rows,
         "linger-ms": pace.linger_ms,
-        "yields": str(pace.yields).lower(),
     }
     dialect = _redis(settings) if store == "redis" else _cassandra(settings)
     for table, kind, entity, columns in (

@@ -10,7 +10,7 @@ import orjson
 
 from feature_store.declaration import Entity
 from feature_store.events import Interaction
-from feature_store.tiles import VERSION_WIDTH, Level, Tile, TileSet, Version
+from feature_store.tiles import HOUR_MS, VERSION_WIDTH, Level, Tile, TileSet, Version
 
 #: How many of an actor's newest interactions are kept.
 RECENTS_KEPT: Final = 200
@@ -21,7 +21,7 @@ NO_TILES: Final = TileSet()
 #: What is said of an item whose body is no JSON object: no contract accepts it.
 DAMAGED: Final[Mapping[str, object]] = {"item_id": None}
 #: How long what was accepted stands beside the recents, which are the stream's to write.
-ACCEPTED_MS: Final = 60_000
+ACCEPTED_MS: Final = HOUR_MS
 #: How many kinds of requests of one actor keep a result, and for how long (seconds).
 RESULTS_KEPT: Final = 32
 RESULT_TTL_S: Final = 3_600

@@ -92,6 +92,7 @@ STATEMENTS: Final = {
     "forget_tile": "DELETE FROM tiles USING TIMESTAMP ? "
     "WHERE entity = ? AND id = ? AND level = ? AND start = ?",
     "forget_recents": "DELETE FROM recents WHERE actor = ?",
+    "forget_accepted": "DELETE FROM accepted WHERE actor = ?",
     "forget_listed": "DELETE FROM recommendations_by_user WHERE actor = ?",
     "get_tiles": "SELECT level, start, value FROM tiles WHERE entity = ? AND id = ?",
     "get_recents": "SELECT value FROM recents WHERE actor = ? LIMIT ?",
@@ -319,8 +320,8 @@ class CassandraStore:
         delete = self._prepared["forget_tile"]
         keys = [(newest, Entity.USER.value, actor, row.level, row.start) for row in rows]
         self._write({actor: [delete.bind(key) for key in keys]})
-        self._execute("forget_recents", actor)
-        self._execute("forget_listed", actor)
+        for name in ("forget_recents", "forget_accepted", "forget_listed"):
+            self._execute(name, actor)
 
     def _write(self, rows: Mapping[Any, list[BoundStatement]]) -> None:
         with _errors():

@@ -70,7 +70,8 @@ class MemoryStore:
                 self._touch(record.key)
             elif record.deleted:
                 self._tiles.pop((Entity.USER, record.key), None)
-                self._recents.pop(record.key, None)
+                for kept in (self._recents, self._accepted, self._results):
+                    kept.pop(record.key, None)
                 for key in [key for key in self._listed if key[0] == record.key]:
                     del self._listed[key]
 

@@ -3,7 +3,7 @@
 Keys, under the namespace:
   `user:{actor}`    hash  ring slots -> tiles, `record` -> profile
   `recent:{actor}`  zset  interaction -> event time
-  `accepted:{actor}`  zset  the same, for a minute: what the stream may not have written yet
+  `accepted:{actor}`  zset  the same, for an hour: what the stream may not have written yet
   `item:{id}`       hash  ring slots -> tiles, `record` -> metadata
   `trend:{level}:{start}`  hash  item, and item in a country -> capped engagement in that tile
   `trending`        hash  window -> published lists
@@ -62,6 +62,8 @@ from feature_store.tiles import (
 )
 
 RECORD: Final = "record"
+#: What a store keeps of a user beside the hash.
+THEIRS: Final = ("recent", "accepted", "listed", "recommendations:user")
 
 #: KEYS[1]: a hash. ARGV[1]: seconds to live (0 = for ever), then field, value, field, value, …
 UPSERT: Final = f"""
@@ -74,14 +76,14 @@ for i = 2, #ARGV, 2 do
 end
 if ARGV[1] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 """
-#: KEYS: a user's hash, recents and lists. ARGV[1]: a tombstone, then the fields to forget with it.
+#: KEYS: a user's hash, then all else of theirs. ARGV[1]: a tombstone, then the fields to forget.
 #: Forgets once, when the tombstone comes; a replay of it must not take what came later.
 ERASE: Final = f"""
 local stored = redis.call('HGET', KEYS[1], '{RECORD}')
 if stored and string.sub(stored, 1, {VERSION_WIDTH}) >= string.sub(ARGV[1], 1, {VERSION_WIDTH}) then
   return
 end
-redis.call('DEL', KEYS[2], KEYS[3])
+redis.call('DEL', unpack(KEYS, 2))
 redis.call('HDEL', KEYS[1], unpack(ARGV, 2))
 redis.call('HSET', KEYS[1], '{RECORD}', ARGV[1])
 """
@@ -180,8 +182,8 @@ class RedisStore:
             for record in records:
                 key, value = f"{record.kind}:{record.key}", record.version.encode() + record.body
                 if record.deleted and record.kind is Entity.USER:
-                    also = [self._key(kind, record.key) for kind in ("recent", "listed")]
-                    pipe.eval(ERASE, 3, self._prefix + key, *also, value, *RING)
+                    keys = (self._prefix + key, *(self._key(kind, record.key) for kind in THEIRS))
+                    pipe.eval(ERASE, len(keys), *keys, value, *RING)
                     continue
                 self._upsert(pipe, key, 0, [RECORD, value])
                 if record.kind is Entity.ITEM:
@@ -217,6 +219,7 @@ class RedisStore:
         with self._pipeline() as pipe:
             pipe.zadd(key, {recent.encode(): recent.event_time})
             pipe.zremrangebyscore(key, 0, recent.event_time - ACCEPTED_MS)
+            pipe.zremrangebyrank(key, 0, -RECENTS_KEPT - 1)
             pipe.pexpire(key, ACCEPTED_MS)
 
     def write_recommendations(self, lists: Iterable[Listed]) -> None:

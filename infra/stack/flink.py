@@ -118,11 +118,6 @@ class TaskManager(_Flink):
         f"-Xmx{HEAP_FRAMEWORK + HEAP_TASK}m",
         f"-XX:MaxDirectMemorySize={OFF_HEAP + NETWORK}m",
         "-XX:+UseG1GC",
-        # A task of the lowest priority gives way, as a process with nice 10; the JVM's own
-        # threads stay as they are.
-        "-XX:ThreadPriorityPolicy=1",
-        "-XX:JavaPriority1_To_OSPriority=10",
-        "-XX:JavaPriority9_To_OSPriority=0",
     )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -36,5 +37,5 @@ def call_json(url: str, method: str = "GET", body: object = None, timeout_s: flo
     except urllib.error.HTTPError as refusal:
         reason = refusal.read().decode(errors="replace")[:300]
         raise StackError(f"{method} {url} was refused ({refusal.code}): {reason}") from None
-    except OSError as failure:
+    except (OSError, http.client.HTTPException, ValueError) as failure:
         raise StackError(f"{url} does not answer ({failure}): see `millrace status`.") from None

@@ -61,7 +61,11 @@ def test_what_was_accepted_stands_beside_the_recents_until_the_stream_has_it(
     store: Store,
 ) -> None:
     now = time.time_ns() // 1_000_000
-    for liked in (recent("e1", now - 2, "tea"), recent("e2", now - 1), recent("e2", now - 1)):
+    for liked in (
+        recent("e1", now - HOUR.ms // 2, "tea"),
+        recent("e2", now - 1),
+        recent("e2", now - 1),
+    ):
         store.write_accepted("ann", liked)
     user = store.read_user("ann")
     assert [event.event_id for event in user.accepted] == ["e2", "e1"]
@@ -188,14 +192,19 @@ def test_metadata_is_the_newest_message_and_a_tombstone_deletes(store: Store) ->
     assert store.read_items(["milk", "tea"]) == {"milk": {}}
 
 
-def test_erasing_a_user_forgets_profile_tiles_and_recents(store: Store) -> None:
+def test_erasing_a_user_forgets_all_that_is_theirs(store: Store) -> None:
     store.write_tiles([day_tile("ann", 1, 1), day_tile("bob", 1, 1)])
     store.write_recents([("ann", recent("a", NOON))])
+    store.write_accepted("ann", recent("b", time.time_ns() // 1_000_000))
+    store.keep_result("ann", "ten", "[1]")
+    kept = store.read_user("ann", "ten")
+    assert (len(kept.accepted), kept.result) in ((1, "[1]"), (1, None))  # Cassandra keeps none
     store.write_records([Record(Entity.USER, "ann", Version(NOON, 0, 1), '{"segment":"s"}')])
     assert store.read_user("ann").profile == {"segment": "s"}
     store.write_records([Record(Entity.USER, "ann", Version(NOON + 1, 0, 2), "")])
-    ann = store.read_user("ann")
+    ann = store.read_user("ann", "ten")
     assert (ann.profile, ann.recents, purchases_of(store, "ann")) == (None, (), 0)
+    assert (ann.accepted, ann.result) == ((), None)
     assert purchases_of(store, "bob") == 1
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
-from collections import defaultdict
-from contextlib import suppress
-from pathlib import Path
 
 import orjson
 import pytest
@@ -22,7 +18,6 @@ from infra.traffic.message import Message
 from infra.traffic.producer import Sender
 from tests.builders import view
 from tests.e2e.conftest import DEPLOYMENTS, Pipeline
-from tests.faults.cluster import TASK_MANAGER, pid_of
 from tests.kafka_log import read_log
 from tests.scrape import wait_for_stores
 
@@ -69,17 +64,6 @@ def test_bad_messages_are_dead_letters_with_their_place_and_reason(pipeline: Pip
 @pytest.mark.parametrize("deployment", ["hot", "kept"])
 def test_no_bad_message_restarted_a_job(pipeline: Pipeline, deployment: str) -> None:
     assert pipeline.restarts(deployment) == 0
-
-
-def test_what_kept_folds_gives_way_and_nothing_else_does(pipeline: Pipeline) -> None:
-    nice: dict[str, set[int]] = defaultdict(set)
-    for task in Path(f"/proc/{pid_of(pipeline.stack, TASK_MANAGER)}/task").iterdir():
-        with suppress(OSError):  # a thread that has ended
-            name = (task / "comm").read_text().strip()
-            nice[name].add(os.getpriority(os.PRIO_PROCESS, int(task.name)))
-    assert nice["GroupAggregate["] == {0, 10}
-    others = ("rocksdb", "GC Thread", "C2", "Source", "first copies")
-    assert {max(seen) for name, seen in nice.items() if name.startswith(others)} == {0}
 
 
 def test_both_stores_know_the_same_user(pipeline: Pipeline) -> None:

@@ -24,8 +24,7 @@ record SinkOptions(
     long livesS,
     String traces,
     int batch,
-    long lingerMs,
-    boolean yields)
+    long lingerMs)
     implements Serializable {
 
   private static final int SEQUENCE_BITS = 43;
@@ -46,13 +45,11 @@ record SinkOptions(
   private static final ConfigOption<String> TRACES = text("traces");
   private static final ConfigOption<Long> BATCH = number("batch");
   private static final ConfigOption<Long> LINGER_MS = number("linger-ms");
-  private static final ConfigOption<Boolean> YIELDS =
-      ConfigOptions.key("yields").booleanType().defaultValue(false);
 
   static final Set<ConfigOption<?>> ALL =
       Set.of(
           STORE, KIND, ADDRESS, NAMESPACE, ENTITY, LEVELS, EPOCH, GENERATION, GENERATIONS, STATEMENT,
-          SCHEMA, KEPT, LIVES_S, TRACES, BATCH, LINGER_MS, YIELDS);
+          SCHEMA, KEPT, LIVES_S, TRACES, BATCH, LINGER_MS);
 
   static SinkOptions of(ReadableConfig stated) {
     return new SinkOptions(
@@ -71,8 +68,7 @@ record SinkOptions(
         stated.get(LIVES_S),
         stated.get(TRACES),
         stated.get(BATCH).intValue(),
-        stated.get(LINGER_MS),
-        stated.get(YIELDS));
+        stated.get(LINGER_MS));
   }
 
   String key(String kind, String name) {
