@@ -81,7 +81,7 @@ def clicks(url: str, people: Sequence[str]) -> list[float]:
         return shopper.click(shopper.recommendations(LIST), POSITION).milliseconds
 
     begun = time.monotonic()
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(32) as pool:
         waiting = []
         for number, user in enumerate(people):
             time.sleep(max(0.0, begun + number - time.monotonic()))
