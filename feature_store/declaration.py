@@ -213,6 +213,8 @@ def _about_aggregate(feature: Feature) -> Iterator[str]:
     known = MEASURED.get(type(aggregate), (*MEASURES, *HASHES))
     if (measure := getattr(aggregate, "measure", known[0])) not in known:
         yield f"measure {measure!r}; sum {', '.join(MEASURES)}, or tell apart {', '.join(HASHES)}."
+    if (size := getattr(aggregate, "size", 2)) < 2:
+        yield f"size {size}; an estimate needs two hashes at least, 32 err by 18 %."
 
 
 def _about_windows(feature: Feature) -> Iterator[str]:

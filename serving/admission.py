@@ -15,6 +15,8 @@ from serving.telemetry import Telemetry
 #: Orchestrators and Prometheus must see an overloaded process, so these are never refused.
 ALWAYS: Final = ("/health/", "/metrics")
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+#: Where a POST asks and writes nothing.
+ASKS: Final = "/recommendations"
 RETRY_AFTER_S: Final = 1
 BODY: Final = body(503, "Too many requests are at work here. Try again after Retry-After seconds.")
 #: Made once: under overload most answers are this one, and each takes time from a real one.
@@ -105,7 +107,8 @@ class Admission:
         if scope["type"] != "http" or scope["path"].startswith(ALWAYS):
             await self._app(scope, receive, send)
             return
-        lane = self._writes if scope["method"] in WRITES else self._reads
+        writes = scope["method"] in WRITES and not scope["path"].endswith(ASKS)
+        lane = self._writes if writes else self._reads
         if not await lane.enter(self._patience_s):
             self._refused.inc()
             await self._refusal(scope, receive, send)

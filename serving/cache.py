@@ -15,9 +15,11 @@ import hashlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import starmap
+from typing import Final
 
 import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from feature_store.stores.base import StoreUnavailable
 from serving.ask import Ask
@@ -88,25 +90,26 @@ class Results:
 
     def _kept(self, situation: Situation, token: str) -> Outcome | None:
         said = _read(situation.features.user.result)
-        if said is None or said["token"] != token:
+        if said is None or said.token != token:
             return None
-        age_s = (situation.now - said["at"]) / 1_000
+        age_s = (situation.now - said.at) / 1_000
         # No secret: a die that several processes do not throw alike.
         if not 0 <= age_s < self.good_for_s * (1 - EARLY * random.random()):
             return None
-        picks = [pick for pick in map(self._pick, said["picks"]) if pick]
-        if len(picks) < len(said["picks"]):
+        picks = [pick for pick in starmap(self._pick, said.picks) if pick]
+        if len(picks) < len(said.picks):
             return None
         if not all(situation.rules.allow(pick.card) for pick in picks):
             return None
-        page = Page(skipped=tuple(said["skipped"]))
+        page = Page(skipped=said.skipped)
         lacking = (*situation.features.failed, *self.stale())
-        return Outcome(situation, None, page, picks, lacking, made_as=said["impression"])
+        return Outcome(situation, None, page, picks, lacking, made_as=said.impression)
 
-    def _pick(self, said: list[Any]) -> Pick | None:
-        item_id, score, sources, reason = said
+    def _pick(
+        self, item_id: str, score: float, sources: tuple[str, ...], reason: str
+    ) -> Pick | None:
         card = self.catalogue.get(item_id)
-        return Pick(card, score, tuple(sources), reason) if card else None
+        return Pick(card, score, sources, reason) if card else None
 
     def _keep(self, outcome: Outcome, shape: str, token: str) -> None:
         """Only what lacks nothing, of a user whom the first store knows: it is read from there."""
@@ -133,14 +136,24 @@ class Results:
         return outcome
 
 
-def _read(result: str | None) -> dict[str, Any] | None:
+class _Kept(BaseModel):
+    """A list as it is kept; each pick is (item id, score, sources, reason)."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    token: str
+    at: int
+    impression: str
+    skipped: tuple[str, ...]
+    picks: tuple[tuple[str, float, tuple[str, ...], str], ...]
+
+
+def _read(result: str | None) -> _Kept | None:
     """What was kept, or None for what this version of the code does not read."""
     try:
-        said = orjson.loads(result or "null")
-    except orjson.JSONDecodeError:
+        return _Kept.model_validate_json(result) if result else None
+    except ValidationError:
         return None
-    wanted = {"token", "at", "impression", "skipped", "picks"}
-    return said if isinstance(said, dict) and wanted <= said.keys() else None
 
 
 def _digest(said: bytes) -> str:

@@ -63,7 +63,8 @@ class Millrace:
     ) -> None:
         """`http` and `sleep` are for tests, and for apps with a transport of their own."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = http or httpx.Client(base_url=url, timeout=timeout_s, headers=headers)
+        self._http = http or httpx.Client(base_url=url, timeout=timeout_s)
+        self._http.headers.update(headers)
         self._retries = retries
         self._sleep = sleep
 

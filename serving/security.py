@@ -204,12 +204,17 @@ async def _caller(request: Request) -> Caller:
 def _from_here(request: Request) -> bool:
     """Came over loopback and under its name: else a web page could rebind its own name to us."""
     arrived_at = (request.scope.get("server") or ("",))[0]
-    named = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
-    return _loopback(arrived_at) and (named in ("localhost", "[::1]") or _loopback(named))
+    said = request.headers.get("host", "")
+    named = said if said.endswith("]") else said.rpartition(":")[0] or said
+    return _loopback(arrived_at) and (named == "localhost" or _loopback(named.strip("[]")))
 
 
 def _loopback(address: str) -> bool:
-    return address == "::1" or address.startswith("127.")
+    """Not of a name that only begins like an address: anybody may own that."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _network(address: str) -> str:

@@ -139,7 +139,7 @@ class PublishTrending(ScalarFunction):  # type: ignore[misc]
     def eval(self, tick: int) -> int:
         now = time.time_ns() // 1_000_000
         for window, publisher in self._publishers.items():
-            due = self._published.get(window, 0) + max(self._pace_ms, window.level.ms // 900)
+            due = self._published.get(window, 0) + max(self._pace_ms, window.level.ms // 1200)
             if now >= due:
                 if not self._store.attempt(partial(publisher.publish, now=now)):
                     break

@@ -121,8 +121,8 @@ UNAVAILABLE: Final = (
     redis.OutOfMemoryError,
     redis.ReadOnlyError,
 )
-#: or one that answers so: no snapshot possible, busy with a script, without its master.
-PASSING: Final = ("MISCONF ", "BUSY ", "MASTERDOWN ")
+#: or one that answers so: no snapshot possible, busy with a script, without master or replicas.
+PASSING: Final = ("MISCONF ", "BUSY ", "MASTERDOWN ", "NOREPLICAS ")
 
 T = TypeVar("T")
 

@@ -11,6 +11,9 @@ const WINDOWS = { "5m": "in the last five minutes", "1h": "in the last hour", "2
 // What makes a good "because you …": interest, newest first.
 const INTEREST = new Set(["view", "click", "add_to_cart", "purchase", "like"]);
 
+/** Random, also where `randomUUID` is not: it wants https. */
+const visitor = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(6)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 const $ = (id) => document.getElementById(id);
 const state = { user: "", session: null, sample: [], mode: "mixed", shown: [], turn: 0 };
 
@@ -151,7 +154,7 @@ function listen() {
     void find($("words").value.trim());
   });
   $("words").addEventListener("search", () => { if (!$("words").value) void find(""); });
-  $("visitor").addEventListener("click", () => shopAs(`anon:${crypto.randomUUID().slice(0, 13)}`));
+  $("visitor").addEventListener("click", () => shopAs(`anon:${visitor()}`));
   $("next-user").addEventListener("click", () => {
     const others = state.sample.filter((user) => user !== state.user);
     if (others.length) void shopAs(others[Math.floor(Math.random() * others.length)]);

@@ -323,7 +323,9 @@ def test_a_store_that_is_down_says_so(connect: type) -> None:
         connect(nowhere, timeout_s=0.5).read_user("ann")  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("reply", ["MISCONF no snapshot", "BUSY a script", "MASTERDOWN no master"])
+@pytest.mark.parametrize(
+    "reply", ["MISCONF no snapshot", "BUSY a script", "MASTERDOWN no master", "NOREPLICAS too few"]
+)
 def test_a_redis_that_cannot_answer_for_now_says_so(reply: str) -> None:
     with answering(reply) as settings, pytest.raises(StoreUnavailable, match=reply):
         RedisStore.connect(settings).read_user("ann")

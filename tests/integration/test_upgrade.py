@@ -26,6 +26,7 @@ from feature_store.tiles import DAYS_7, Tile, Version
 from infra.cli import app
 from infra.drain import drain, end_offsets
 from infra.stack.errors import StackError
+from infra.stack.http import call_json
 from infra.stack.jobs import cancel, find, latest, require_live
 from infra.stack.stack import Stack
 from infra.stack.streaming import deploy
@@ -227,6 +228,10 @@ def test_a_job_goes_on_from_its_savepoint_with_other_slots_and_the_declaration_i
     assert (after.arguments, after.environment) == (before.arguments, before.environment)
     assert (after.state, after.parallelism) == ("hashmap", 2)
     assert listed(f"{shop.namespace}-hot") == ("RUNNING", "hot")
+    restored = call_json(
+        f"{stack.environment()['MILLRACE_FLINK']}/jobs/{require_live(stack, 'hot').id}/checkpoints"
+    )["latest"]["restored"]
+    assert restored["external_path"].removeprefix("file:") == where
     with traffic(shop):
         time.sleep(2)
     drain(stack, shop, "hot", end_offsets(shop))

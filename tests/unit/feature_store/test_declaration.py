@@ -38,6 +38,7 @@ def feature(**other: Any) -> Feature:
         ({"aggregate": Distinct("device")}, "or tell apart actor"),  # type: ignore[arg-type]
         ({"aggregate": Sum("actor")}, "measure 'actor'; sum quantity, amount_minor, weight"),  # type: ignore[arg-type]
         ({"aggregate": Distinct("quantity")}, "measure 'quantity'; .* tell apart actor"),  # type: ignore[arg-type]
+        ({"aggregate": Distinct("actor", size=1)}, "size 1; an estimate needs two"),
         ({"aggregate": Count}, r"aggregate .*Count.*; write Count\(\), .* with the brackets"),
         ({"aggregate": None}, r"aggregate None; write Count\(\)"),
         ({"entity": "user"}, r"entity 'user'; write Entity.USER or Entity.ITEM"),

@@ -141,6 +141,23 @@ def test_rubbish_in_the_cache_is_no_result(world: World, kept: str) -> None:
     assert fates(world) == {"made": 2}
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"at": "now"}, {"impression": None}, {"skipped": [1, {}]}, {"picks": {}}, {"picks": [[]]},
+        {"picks": [["tea", 1.0, ["als"], "why", 5]]}, {"picks": [[["tea"], 1.0, ["als"], "why"]]},
+        {"picks": [["tea", None, ["als"], "why"]]}, {"picks": [["tea", 1.0, 7, "why"]]},
+    ],
+)  # fmt: skip
+def test_a_damaged_list_is_made_again(world: World, damage: dict[str, object]) -> None:
+    shape = world.parts.recommender.results.shape(Ask("ann"))
+    kept = world.hot.read_user("ann", shape).result
+    assert kept
+    world.hot.keep_result("ann", shape, orjson.dumps({**orjson.loads(kept), **damage}).decode())
+    assert ids(world.list_for("ann"))
+    assert fates(world) == {"made": 2}
+
+
 def test_switched_off_it_keeps_nothing(make: Make) -> None:
     world = make(rules=ServingSettings(refresh_s=60, result_s=0))
     world.did("ann", recent("tea", "click"))

@@ -86,6 +86,11 @@ def test_it_gives_up_after_its_retries_or_when_told_to_wait_too_long() -> None:
     assert len(sent) == 1
 
 
+def test_a_key_is_sent_over_a_transport_of_the_apps_own(world: World) -> None:
+    Millrace("", "mr_secret", http=world.http)
+    assert world.http.headers["Authorization"] == "Bearer mr_secret"
+
+
 def test_a_key_is_sent_and_shown_nowhere() -> None:
     api = Millrace("http://127.0.0.1:1", key="mr_secret", retries=0)
     assert api._http.headers["Authorization"] == "Bearer mr_secret"

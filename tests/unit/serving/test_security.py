@@ -190,7 +190,17 @@ def test_credentials_of_another_kind_are_refused(locked: World) -> None:
 
 def test_a_process_of_this_machine_needs_no_key_and_others_do(world: World) -> None:
     assert world.http.get("/api/items").status_code == 200
-    assert refused(world.http.get("/api/items", headers={"Host": "evil.example"}), 401)
+    for named in (
+        "localhost",
+        "localhost:8000",
+        "127.0.0.1:8000",
+        "127.0.0.1",
+        "[::1]",
+        "[::1]:80",
+    ):
+        assert world.http.get("/api/items", headers={"Host": named}).status_code == 200, named
+    for named in ("evil.example", "127.evil.example:8000", "127.0.0.1.evil.example", "", "[::1"):
+        assert refused(world.http.get("/api/items", headers={"Host": named}), 401), named
     with TestClient(world.http.app, base_url="http://10.0.0.7") as far:
         assert refused(far.get("/api/items", headers={"Host": "127.0.0.1"}), 401)
         assert far.get("/health/live").status_code == 200

@@ -15,7 +15,7 @@ final class Redis implements Serializable, AutoCloseable {
   private static final int TIMEOUT_MS = 5000;
   /** Failures that pass: loading, out of memory, a replica for now, no snapshot possible. */
   private static final List<String> PASSING =
-      List.of("LOADING", "OOM", "READONLY", "MISCONF", "BUSY", "MASTERDOWN");
+      List.of("LOADING", "OOM", "READONLY", "MISCONF", "BUSY", "MASTERDOWN", "NOREPLICAS");
 
   private final String address;
   private transient Jedis connection;
