@@ -75,7 +75,9 @@ def upgrade(deployment: Which = Deployment.BOTH) -> None:
     """Replace a running job by one of the declaration as it is now, by replay.
 
     The new job folds the log beside the old one, takes its place when it has caught up, and the
-    old one is cancelled. Answers never stop. Ctrl-C leaves the old job as it was.
+    old one is cancelled. Answers never stop. Ctrl-C leaves the old job running and what the new one
+    has written: a feature that it lacks is missing from those tiles until their next event, or
+    until the night owns them.
     """
     from infra.upgrade import upgrade as upgrade_job
 

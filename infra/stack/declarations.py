@@ -16,15 +16,16 @@ from infra.stack.home import Home
 def freeze(home: Home, module: str) -> dict[str, str]:
     """Copy the module's source as it is now; returns the environment that names the copy.
 
-    Equal sources have equal environments. The copy may import, but not relatively. Raises
-    `StackError` when the module cannot be found or declares something that cannot be compiled.
+    Equal sources that declare the same have equal environments. The copy may import, but not
+    relatively, and what it imports is not copied. Raises `StackError` when the module cannot be
+    found or declares something that cannot be compiled.
     """
     try:
-        load(module)
+        declared = load(module).fingerprint
     except DeclarationError as wrong:
         raise StackError(str(wrong)) from wrong
     source = _source(module)
-    name = f"declared_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+    name = f"declared_{hashlib.sha256((declared + source).encode()).hexdigest()[:12]}"
     write_atomically(home.declarations / f"{name}.py", source)
     path = os.pathsep.join(filter(None, (str(home.declarations), os.environ.get("PYTHONPATH"))))
     return {"MILLRACE_FEATURES": name, "PYTHONPATH": path}

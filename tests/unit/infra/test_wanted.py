@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -168,6 +170,22 @@ def test_a_restart_compiles_the_declaration_of_the_submission(
     kept = home.declarations / f"{first['MILLRACE_FEATURES']}.py"
     assert kept.read_text() == "FEATURES = ()\n"
     assert first["MILLRACE_FEATURES"] != second["MILLRACE_FEATURES"]
+
+
+def test_a_declaration_changes_with_what_it_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "shop_features.py").write_text("from shop_base import FEATURES\n")
+    names = set()
+    for chosen in ("FEATURES", "FEATURES[:5]", "FEATURES[:5]"):
+        source = f"from feature_store import features\nFEATURES = features.{chosen}\n"
+        (tmp_path / "shop_base.py").write_text(source)
+        importlib.invalidate_caches()
+        for module in ("shop_features", "shop_base"):
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        names.add(freeze(Home(tmp_path / "home"), "shop_features")["MILLRACE_FEATURES"])
+    assert len(names) == 2
 
 
 def test_a_declaration_that_does_not_exist_is_one_sentence(tmp_path: Path) -> None:
