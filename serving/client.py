@@ -61,7 +61,10 @@ class Millrace:
         http: httpx.Client | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`http` and `sleep` are for tests, and for apps with a transport of their own."""
+        """`http` and `sleep` are for tests, and for apps with a transport of their own.
+
+        The key becomes a header of that transport.
+        """
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = http or httpx.Client(base_url=url, timeout=timeout_s)
         self._http.headers.update(headers)
